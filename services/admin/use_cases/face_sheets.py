@@ -1,0 +1,222 @@
+"""Staff find clients, open and change their face sheets, and record refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from uuid import UUID
+
+from services.admin.use_cases.portal_logins import end_sessions
+from shared.accounts import agencies, clients, field_blocks, portal_logins
+from shared.accounts.agencies import Agency
+from shared.accounts.clients import Case, Client, ClientFound, ClientNumberTaken, DynamicFields
+from shared.accounts.field_blocks import Block
+from shared.accounts.portal_logins import PortalLogin
+from shared.actors import Actor
+from shared.deliveries import store as deliveries
+from shared.errors import Changed, FieldError, InvalidFields, NotFound
+from shared.events import Change, Subject
+from shared.events.catalogue import (
+    BlockChanges,
+    CaseOpened,
+    ClientCreated,
+    ClientUpdated,
+    FaceSheetUpdated,
+    FaceSheetViewed,
+    PortalLoginUpdated,
+    PortalRefusalChanged,
+)
+from shared.outbox import Transaction, Work
+
+# An assigned number may have been used by an import; this many are tried.
+_NUMBERS_TRIED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSheet:
+    """Everything that a client's face sheet shows."""
+
+    agency: Agency
+    client: Client
+    cases: Sequence[Case]
+    blocks: Sequence[Block]
+    logins: Sequence[PortalLogin]
+
+
+@dataclass(frozen=True, slots=True)
+class NewClient:
+    """A client to add. A missing client number is assigned."""
+
+    client_number: str | None
+    first_name: str
+    last_name: str
+    date_of_birth: date
+    case_number: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSheetChange:
+    """What is to be changed; None, and entries that are not named, stay as they are."""
+
+    first_name: str | None = None
+    last_name: str | None = None
+    date_of_birth: date | None = None
+    portal_refused: bool | None = None
+    dynamic_fields: DynamicFields | None = None
+    # With a refusal: make the client's active portal logins inactive as well.
+    deactivate_portal_logins: bool = False
+
+
+async def search(
+    work: Work, *, actor: Actor, query: str, after: tuple[str, str, UUID] | None, limit: int
+) -> list[ClientFound]:
+    """Clients of the actor's agency by name, date of birth, client or case number, or a prefix of each."""
+    async with work.pool.transaction(actor.agency_id) as conn:
+        return await clients.search(conn, query, after=after, limit=limit)
+
+
+async def view(work: Work, *, actor: Actor, client_id: UUID) -> FaceSheet:
+    """A client's face sheet; that it was opened is an event. Raises NotFound."""
+    async with work.transaction(actor) as tx:
+        sheet = await _read(tx, client_id)
+        await tx.append(FaceSheetViewed(), Subject(client_id=client_id))
+    return sheet
+
+
+async def read(work: Work, *, actor: Actor, client_id: UUID) -> FaceSheet:
+    """The same for somebody who has it open already. Raises NotFound."""
+    async with work.transaction(actor) as tx:
+        return await _read(tx, client_id)
+
+
+async def _read(tx: Transaction, client_id: UUID) -> FaceSheet:
+    client = await clients.by_id(tx.conn, client_id)
+    if client is None:
+        raise NotFound
+    return FaceSheet(
+        agency=await agencies.by_id(tx.conn, tx.agency_id),
+        client=client,
+        cases=await clients.cases_of(tx.conn, client_id),
+        blocks=await field_blocks.of_agency(tx.conn),
+        logins=await portal_logins.of_client(tx.conn, client_id),
+    )
+
+
+async def create(work: Work, *, actor: Actor, new: NewClient) -> FaceSheet:
+    """Add a client. Raises ClientNumberTaken, CaseNumberTaken, InvalidFields."""
+    async with work.transaction(actor) as tx:
+        _check_birth(new.date_of_birth, tx)
+        client = await _insert(tx, new)
+        subject = Subject(client_id=client.id)
+        await tx.append(ClientCreated(client_number=client.client_number), subject)
+        if new.case_number:
+            case = Case(tx.new_id(), client.id, new.case_number, "", tx.now.date(), None)
+            await clients.insert_case(tx.conn, actor.agency_id, case)
+            await tx.append(
+                CaseOpened(case_number=case.case_number, opened_on=case.opened_on),
+                Subject(client_id=client.id, case_id=case.id),
+            )
+        await clients.index(tx.conn, actor.agency_id, client)
+        return await _read(tx, client.id)
+
+
+async def _insert(tx: Transaction, new: NewClient) -> Client:
+    client = Client(
+        id=tx.new_id(),
+        client_number=new.client_number or "",
+        first_name=new.first_name,
+        last_name=new.last_name,
+        date_of_birth=new.date_of_birth,
+        portal_refused=False,
+        dynamic_fields={},
+        version=1,
+        updated_at=tx.now,
+    )
+    if new.client_number:
+        await clients.insert(tx.conn, tx.agency_id, client)
+        return client
+    for _ in range(_NUMBERS_TRIED):
+        numbered = replace(client, client_number=await clients.next_number(tx.conn, tx.agency_id))
+        try:
+            await clients.insert(tx.conn, tx.agency_id, numbered)
+        except ClientNumberTaken:
+            continue
+        return numbered
+    raise ClientNumberTaken("No free client number was found. Enter one.")
+
+
+async def update(
+    work: Work, *, actor: Actor, client_id: UUID, change: FaceSheetChange, expected_version: int | None = None
+) -> FaceSheet:
+    """Change a face sheet. Raises NotFound, NotContracted, InvalidFields, Changed."""
+    async with work.transaction(actor) as tx:
+        before = await clients.lock(tx.conn, client_id)
+        if before is None:
+            raise NotFound
+        if expected_version is not None and expected_version != before.version:
+            raise Changed
+        if change.portal_refused is not None and change.portal_refused != before.portal_refused:
+            (await agencies.by_id(tx.conn, actor.agency_id)).require_contract()
+        if change.date_of_birth is not None:
+            _check_birth(change.date_of_birth, tx)
+        blocks = await field_blocks.of_agency(tx.conn)
+        given = field_blocks.checked(blocks, change.dynamic_fields or {})
+        after = _changed(before, change, given)
+        if after != before:
+            after = replace(after, updated_at=tx.now)
+            await clients.update(tx.conn, after)
+            await _append_changes(tx, before, after, field_blocks.differences(blocks, before.dynamic_fields, given))
+        if after.portal_refused and change.deactivate_portal_logins:
+            await _deactivate_logins(tx, client_id)
+        return await _read(tx, client_id)
+
+
+def _check_birth(born: date, tx: Transaction) -> None:
+    # A day of grace: somewhere it is tomorrow already.
+    if (born - tx.now.date()).days > 1:
+        raise InvalidFields(FieldError("date_of_birth", "Enter a date that is not in the future."))
+
+
+def _changed(before: Client, change: FaceSheetChange, given: DynamicFields) -> Client:
+    return replace(
+        before,
+        first_name=before.first_name if change.first_name is None else change.first_name,
+        last_name=before.last_name if change.last_name is None else change.last_name,
+        date_of_birth=before.date_of_birth if change.date_of_birth is None else change.date_of_birth,
+        portal_refused=before.portal_refused if change.portal_refused is None else change.portal_refused,
+        dynamic_fields=field_blocks.merged(before.dynamic_fields, given),
+    )
+
+
+async def _append_changes(tx: Transaction, before: Client, after: Client, blocks: tuple[BlockChanges, ...]) -> None:
+    subject = Subject(client_id=after.id)
+    pairs = (
+        ("First Name", before.first_name, after.first_name),
+        ("Last Name", before.last_name, after.last_name),
+        ("Date of Birth", before.date_of_birth.isoformat(), after.date_of_birth.isoformat()),
+    )
+    details = tuple(Change(field=field, old=old, new=new) for field, old, new in pairs if old != new)
+    if details:
+        await tx.append(ClientUpdated(changes=details), subject)
+        await clients.index(tx.conn, tx.agency_id, after)
+    if blocks:
+        await tx.append(FaceSheetUpdated(blocks=blocks), subject)
+    if before.portal_refused != after.portal_refused:
+        await tx.append(PortalRefusalChanged(refused=after.portal_refused), subject)
+
+
+async def _deactivate_logins(tx: Transaction, client_id: UUID) -> None:
+    for login in await portal_logins.of_client(tx.conn, client_id):
+        if not login.active:
+            continue
+        withdrawn = await deliveries.end_open(
+            tx, portal_login_id=login.id, client_id=client_id, state="cancelled", reason="client refused"
+        )
+        inactive = replace(login, active=False, credential_due=login.credential_due or withdrawn > 0, updated_at=tx.now)
+        await portal_logins.update(tx.conn, inactive)
+        await tx.append(
+            PortalLoginUpdated(username=login.username, changes=(Change(field="Active", old="Yes", new="No"),)),
+            Subject(client_id=client_id, portal_login_id=login.id),
+        )
+        await end_sessions(tx, inactive)

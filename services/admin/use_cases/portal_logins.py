@@ -1,0 +1,235 @@
+"""Staff add, change and reset the portal logins of their agency's clients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from services.admin.use_cases.credentials import Credentials
+from shared.accounts import access, agencies, clients, portal_logins, sessions
+from shared.accounts.clients import Client
+from shared.accounts.field_blocks import CURRENT_RESIDENCE, RESIDENCE_EMAIL
+from shared.accounts.portal_logins import PortalLogin
+from shared.actors import Actor
+from shared.deliveries import store as deliveries
+from shared.deliveries.store import Delivery
+from shared.errors import Changed, DomainError, FieldError, InvalidFields, NotFound
+from shared.events import Change, Subject
+from shared.events.catalogue import PortalLoginCreated, PortalLoginUpdated, yes_no
+from shared.outbox import Transaction, Work
+
+
+class PortalRefused(DomainError):
+    """This client refused a portal login. Confirm that you want to add one all the same."""
+
+    field = "confirm_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class NewPortalLogin:
+    """What the Portal Login window asks for. ``email`` is None when it comes from the Current Residence block."""
+
+    username: str
+    email: str | None
+    representative: bool = False
+    active: bool = True
+    reset_password: bool = True
+    confirm_refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PortalLoginChange:
+    """What is to be changed; None stays as it is."""
+
+    email: str | None = None
+    representative: bool | None = None
+    active: bool | None = None
+    reset_password: bool = False
+
+
+async def create(
+    work: Work, credentials: Credentials, *, actor: Actor, client_id: UUID, new: NewPortalLogin
+) -> PortalLogin:
+    """Add a portal login; with Reset Password and active its owner is sent a temporary password.
+
+    Raises NotFound, NotContracted, PortalRefused, UsernameTaken, InvalidFields.
+    """
+    password = await credentials.make() if new.reset_password and new.active else None
+    async with work.transaction(actor) as tx:
+        agency = await agencies.by_id(tx.conn, actor.agency_id)
+        agency.require_contract()
+        client = await clients.by_id(tx.conn, client_id)
+        if client is None:
+            raise NotFound
+        if client.portal_refused and not new.confirm_refused:
+            raise PortalRefused
+        login = _drafted(tx, client, new)
+        if password is not None:
+            login = credentials.given_to(login, password, agency, tx)
+        await portal_logins.insert(tx.conn, actor.agency_id, login)
+        await tx.append(
+            PortalLoginCreated(
+                username=login.username,
+                email=login.email,
+                representative=login.representative,
+                active=login.active,
+                reset_password=new.reset_password,
+            ),
+            Subject(client_id=client.id, portal_login_id=login.id),
+        )
+        if password is not None:
+            await credentials.mail(tx, login, password, agency)
+    return login
+
+
+def _drafted(tx: Transaction, client: Client, new: NewPortalLogin) -> PortalLogin:
+    email = new.email or client.dynamic_fields.get(CURRENT_RESIDENCE, {}).get(RESIDENCE_EMAIL)
+    if not email:
+        raise InvalidFields(
+            FieldError("populate_email_from_current_residence", "The Current Residence block has no e-mail address.")
+        )
+    return PortalLogin(
+        id=tx.new_id(),
+        client_id=client.id,
+        username=new.username,
+        email=email,
+        representative=new.representative,
+        active=new.active,
+        password_hash=None,
+        temporary_password_hash=None,
+        temporary_password_expires_at=None,
+        credential_due=new.reset_password and not new.active,
+        version=1,
+        created_at=tx.now,
+        updated_at=tx.now,
+    )
+
+
+async def read(work: Work, *, actor: Actor, login_id: UUID) -> PortalLogin:
+    """One portal login. Raises NotFound."""
+    async with work.pool.transaction(actor.agency_id) as conn:
+        login = await portal_logins.by_id(conn, login_id)
+    if login is None:
+        raise NotFound
+    return login
+
+
+async def update(
+    work: Work,
+    credentials: Credentials,
+    *,
+    actor: Actor,
+    login_id: UUID,
+    change: PortalLoginChange,
+    expected_version: int | None = None,
+) -> PortalLogin:
+    """Change a portal login. Made inactive, or given a new password, its sessions end in the same transaction.
+
+    Raises NotFound, NotContracted, Changed.
+    """
+    # A new password may turn out to be due inside the transaction (see _wants_password), so one is made beforehand.
+    may_need = change.reset_password or change.active is True or change.email is not None
+    password = await credentials.make() if may_need else None
+    async with work.transaction(actor) as tx:
+        agency = await agencies.by_id(tx.conn, actor.agency_id)
+        agency.require_contract()
+        before = await portal_logins.lock(tx.conn, login_id)
+        if before is None:
+            raise NotFound
+        if expected_version is not None and expected_version != before.version:
+            raise Changed
+        after = _changed(before, change)
+        withdrawn = await _withdraw_mail(tx, before, after)
+        if password is not None and _wants_password(before, after, change, withdrawn=withdrawn):
+            after = credentials.given_to(after, password, agency, tx)
+        elif (change.reset_password or withdrawn) and not after.active:
+            after = _without_credential(after)
+        if after == before:
+            return before
+        after = await _write(tx, before, after)
+        if password is not None and after.temporary_password_hash == password.hash:
+            await credentials.mail(tx, after, password, agency)
+    return after
+
+
+def _changed(login: PortalLogin, change: PortalLoginChange) -> PortalLogin:
+    return replace(
+        login,
+        email=login.email if change.email is None else change.email,
+        representative=login.representative if change.representative is None else change.representative,
+        active=login.active if change.active is None else change.active,
+    )
+
+
+async def _withdraw_mail(tx: Transaction, before: PortalLogin, after: PortalLogin) -> bool:
+    """Take back an e-mail that is still in the queue when it would go to a wrong address or an inactive login."""
+    if before.active and not after.active:
+        reason = "login made inactive"
+    elif before.email != after.email:
+        reason = "address changed"
+    else:
+        return False
+    ended = await deliveries.end_open(
+        tx, portal_login_id=before.id, client_id=before.client_id, state="cancelled", reason=reason
+    )
+    return ended > 0
+
+
+def _wants_password(before: PortalLogin, after: PortalLogin, change: PortalLoginChange, *, withdrawn: bool) -> bool:
+    becomes_active = after.active and not before.active
+    return after.active and (change.reset_password or withdrawn or (becomes_active and after.credential_due))
+
+
+def _without_credential(login: PortalLogin) -> PortalLogin:
+    return replace(
+        login,
+        password_hash=None,
+        temporary_password_hash=None,
+        temporary_password_expires_at=None,
+        credential_due=True,
+    )
+
+
+async def _write(tx: Transaction, before: PortalLogin, after: PortalLogin) -> PortalLogin:
+    password_updated = (
+        after.temporary_password_hash != before.temporary_password_hash
+        or (after.credential_due
+        and not before.credential_due)
+    )
+    after = replace(after, updated_at=tx.now)
+    after = replace(after, version=await portal_logins.update(tx.conn, after))
+    subject = Subject(client_id=after.client_id, portal_login_id=after.id)
+    await tx.append(
+        PortalLoginUpdated(
+            username=after.username, changes=_differences(before, after), password_updated=password_updated
+        ),
+        subject,
+    )
+    if password_updated or (before.active and not after.active):
+        await end_sessions(tx, after)
+    return after
+
+
+async def end_sessions(tx: Transaction, login: PortalLogin) -> None:
+    """End a login's sessions, each with its event, and void whatever could set its password."""
+    await sessions.void_password_tokens(tx.conn, login.id, tx.now)
+    ended = await sessions.end_of_login(tx.conn, login.id, "revoked", tx.now)
+    event = access.ended_event("portal", login.username, "revoked", person_id=login.id, client_id=login.client_id)
+    await tx.append_all([event for _ in ended])
+
+
+def _differences(before: PortalLogin, after: PortalLogin) -> tuple[Change, ...]:
+    pairs = (
+        ("Portal User Email", before.email, after.email),
+        ("Representative", yes_no(before.representative), yes_no(after.representative)),
+        ("Active", yes_no(before.active), yes_no(after.active)),
+    )
+    return tuple(Change(field=field, old=old, new=new) for field, old, new in pairs if old != new)
+
+
+async def deliveries_of(work: Work, *, actor: Actor, login_id: UUID, before: UUID | None, limit: int) -> list[Delivery]:
+    """The e-mails sent to a login's owner, newest first. Raises NotFound."""
+    async with work.pool.transaction(actor.agency_id) as conn:
+        if await portal_logins.by_id(conn, login_id) is None:
+            raise NotFound
+        return await deliveries.of_login(conn, login_id, before=before, limit=limit)

@@ -1,0 +1,80 @@
+"""Agencies: whom everything belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from shared.db import Connection, named_queries
+from shared.errors import DomainError
+
+SQL = named_queries(__package__, "sql/agencies.sql")
+
+
+class NotContracted(DomainError):
+    """The client portal is not available for this agency."""
+
+    status = 403
+
+
+@dataclass(frozen=True, slots=True)
+class Agency:
+    """One agency. ``contracted``: for the client portal; ``portal_url``: its own, when it names one."""
+
+    id: UUID
+    slug: str
+    name: str
+    contracted: bool
+    portal_url: str | None
+    time_zone: str
+    locale: str
+    sender: str | None
+    temporary_password_hours: int
+    version: int
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which its people read times."""
+        return ZoneInfo(self.time_zone)
+
+    def portal_address(self, portal_base_url: str) -> str:
+        """The Agency Portal URL: the agency's own, or ours under its slug."""
+        return self.portal_url or f"{portal_base_url.rstrip('/')}/{self.slug}/"
+
+    def require_contract(self) -> None:
+        """Raises NotContracted."""
+        if not self.contracted:
+            raise NotContracted
+
+
+async def by_slug(conn: Connection, slug: str) -> Agency | None:
+    """The agency of this slug, if there is one."""
+    row = await conn.fetchrow(SQL["by_slug"], slug)
+    return Agency(**row) if row else None
+
+
+async def by_id(conn: Connection, agency_id: UUID) -> Agency:
+    """The agency of this id. Raises LookupError."""
+    row = await conn.fetchrow(SQL["by_id"], agency_id)
+    if row is None:
+        raise LookupError(f"no agency {agency_id}")
+    return Agency(**row)
+
+
+async def insert(conn: Connection, agency: Agency, created_at: datetime) -> None:
+    """Add an agency."""
+    await conn.execute(
+        SQL["insert"],
+        agency.id,
+        agency.slug,
+        agency.name,
+        agency.contracted,
+        agency.portal_url,
+        agency.time_zone,
+        agency.locale,
+        agency.sender,
+        agency.temporary_password_hours,
+        created_at,
+    )

@@ -1,0 +1,111 @@
+"""Portal logins: how a client, or a representative, gets into the portal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from shared.db import Connection, named_queries
+from shared.errors import DomainError
+
+SQL = named_queries(__package__, "sql/portal_logins.sql")
+
+PasswordState = Literal["own", "temporary", "temporary_expired", "none"]
+
+
+class UsernameTaken(DomainError):
+    """That portal username is already in use at this agency."""
+
+    field = "username"
+
+
+@dataclass(frozen=True, slots=True)
+class PortalLogin:
+    """One portal login. ``credential_due``: a temporary password is made and mailed once it is made active."""
+
+    id: UUID
+    client_id: UUID
+    username: str
+    email: str
+    representative: bool
+    active: bool
+    password_hash: str | None
+    temporary_password_hash: str | None
+    temporary_password_expires_at: datetime | None
+    credential_due: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+    def password_state(self, now: datetime) -> PasswordState:
+        """What the owner can sign in with at this moment. A pending temporary password replaces an own one."""
+        if self.temporary_password_expires_at is not None:
+            return "temporary" if now < self.temporary_password_expires_at else "temporary_expired"
+        return "own" if self.password_hash else "none"
+
+
+async def of_client(conn: Connection, client_id: UUID) -> list[PortalLogin]:
+    """A client's portal logins in the order in which they were added."""
+    return [PortalLogin(**row) for row in await conn.fetch(SQL["of_client"], client_id)]
+
+
+async def by_id(conn: Connection, login_id: UUID) -> PortalLogin | None:
+    """The portal login of this id at the transaction's agency."""
+    row = await conn.fetchrow(SQL["by_id"], login_id)
+    return PortalLogin(**row) if row else None
+
+
+async def lock(conn: Connection, login_id: UUID) -> PortalLogin | None:
+    """The same, held until the transaction ends."""
+    row = await conn.fetchrow(SQL["lock"], login_id)
+    return PortalLogin(**row) if row else None
+
+
+async def by_username(conn: Connection, username: str) -> PortalLogin | None:
+    """The portal login of this username at the transaction's agency, in whatever case it is written."""
+    row = await conn.fetchrow(SQL["by_username"], username)
+    return PortalLogin(**row) if row else None
+
+
+async def insert(conn: Connection, agency_id: UUID, login: PortalLogin) -> None:
+    """Add a portal login. Raises UsernameTaken."""
+    added = await conn.fetchval(
+        SQL["insert"],
+        login.id,
+        agency_id,
+        login.client_id,
+        login.username,
+        login.email,
+        login.representative,
+        login.active,
+        login.temporary_password_hash,
+        login.temporary_password_expires_at,
+        login.credential_due,
+        login.created_at,
+    )
+    if added is None:
+        raise UsernameTaken
+
+
+async def update(conn: Connection, login: PortalLogin) -> int:
+    """Write what staff may change; answers the new version."""
+    version: int = await conn.fetchval(
+        SQL["update"],
+        login.id,
+        login.email,
+        login.representative,
+        login.active,
+        login.password_hash,
+        login.temporary_password_hash,
+        login.temporary_password_expires_at,
+        login.credential_due,
+        login.updated_at,
+    )
+    return version
+
+
+async def set_own_password(conn: Connection, login_id: UUID, password_hash: str, now: datetime) -> None:
+    """The owner's own password; a temporary one is dead from now on."""
+    await conn.execute(SQL["set_own_password"], login_id, password_hash, now)

@@ -1,0 +1,190 @@
+"""Sessions of staff and of portal logins, their refresh tokens, and the single-use tokens that set a password.
+
+Whether a session is good is decided by PostgreSQL at each request, so an end takes effect at once and everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from shared.actors import Role
+from shared.db import Connection, named_queries
+from shared.security.session_limits import ABSOLUTE, IDLE
+from shared.security.tokens import Reference
+
+SQL = named_queries(__package__, "sql/sessions.sql")
+
+SessionKind = Literal["staff", "portal"]
+EndReason = Literal["signed_out", "idle", "expired", "revoked"]
+PasswordTokenPurpose = Literal["temporary", "reset"]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session with the person it belongs to, as they are now. ``client_id`` is a portal login's client."""
+
+    id: UUID
+    secret_digest: bytes | None
+    last_seen_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+    person_id: UUID
+    username: str
+    name: str
+    role: Role | None
+    active: bool
+    client_id: UUID | None
+    representative: bool
+
+    def overdue(self, now: datetime) -> Literal["idle", "expired"] | None:
+        """Why an open session has to end at this moment, if it has to."""
+        if now >= self.expires_at:
+            return "expired"
+        return "idle" if now - self.last_seen_at >= IDLE else None
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """A session that a sweep has to end."""
+
+    id: UUID
+    agency_id: UUID
+    staff_user_id: UUID | None
+    portal_login_id: UUID | None
+    past_limit: bool
+    username: str
+    client_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """A refresh token as it is stored."""
+
+    digest: bytes
+    session_id: UUID
+    issued_at: datetime
+    expires_at: datetime
+    used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordToken:
+    """A token that lets its bearer set a login's password once."""
+
+    digest: bytes
+    portal_login_id: UUID
+    purpose: PasswordTokenPurpose
+    expires_at: datetime
+
+
+async def start(
+    conn: Connection,
+    *,
+    session_id: UUID,
+    agency_id: UUID,
+    kind: SessionKind,
+    person_id: UUID,
+    secret_digest: bytes | None,
+    user_agent: str,
+    address: str | None,
+    now: datetime,
+) -> None:
+    """Begin a session. ``secret_digest`` is that of the cookie's reference, None for the API."""
+    staff_id, login_id = (person_id, None) if kind == "staff" else (None, person_id)
+    await conn.execute(
+        SQL["insert"],
+        session_id,
+        agency_id,
+        kind,
+        staff_id,
+        login_id,
+        secret_digest,
+        user_agent[:300],
+        address,
+        now,
+        now + ABSOLUTE,
+    )
+
+
+async def by_id(conn: Connection, kind: SessionKind, session_id: UUID) -> Session | None:
+    """The session of this kind and id at the transaction's agency."""
+    row = await conn.fetchrow(SQL[f"{kind}_by_id"], session_id)
+    return Session(**row) if row else None
+
+
+async def seen(conn: Connection, session_id: UUID, now: datetime) -> None:
+    """The session was used."""
+    await conn.execute(SQL["seen"], session_id, now)
+
+
+async def end(conn: Connection, session_id: UUID, reason: EndReason, now: datetime) -> bool:
+    """End a session; False when it had ended already."""
+    return None is not await conn.fetchval(SQL["end_one"], session_id, now, reason)
+
+
+async def end_of_login(
+    conn: Connection, portal_login_id: UUID, reason: EndReason, now: datetime, *, but: UUID | None = None
+) -> list[UUID]:
+    """End all open sessions of a portal login, but for one; answers those that ended now."""
+    rows = await conn.fetch(SQL["end_of_login"], portal_login_id, now, reason, but)
+    return [r["id"] for r in rows]
+
+
+async def overdue(conn: Connection, kind: SessionKind, now: datetime, limit: int) -> list[Overdue]:
+    """Sessions of all agencies that have to end, locked; for the sweep's own role."""
+    return [Overdue(**r) for r in await conn.fetch(SQL["overdue"], now, now - IDLE, kind, limit)]
+
+
+async def insert_refresh(
+    conn: Connection, reference: Reference, session_id: UUID, kind: SessionKind, now: datetime
+) -> None:
+    """Keep a refresh token's digest; it lives as long as a session can."""
+    await conn.execute(
+        SQL["insert_refresh"], reference.digest, reference.agency_id, session_id, kind, now, now + ABSOLUTE
+    )
+
+
+async def lock_refresh(conn: Connection, reference: Reference, kind: SessionKind) -> RefreshToken | None:
+    """The token that is presented, held until the transaction ends."""
+    row = await conn.fetchrow(SQL["lock_refresh"], reference.digest, kind)
+    return RefreshToken(**row) if row else None
+
+
+async def use_refresh(conn: Connection, token: RefreshToken, now: datetime) -> None:
+    """The token has been exchanged."""
+    await conn.execute(SQL["use_refresh"], token.digest, now)
+
+
+async def insert_password_token(
+    conn: Connection,
+    reference: Reference,
+    portal_login_id: UUID,
+    purpose: PasswordTokenPurpose,
+    *,
+    now: datetime,
+    expires_at: datetime,
+) -> None:
+    """Keep the digest of a token that sets a password."""
+    await conn.execute(
+        SQL["insert_password_token"],
+        reference.digest,
+        reference.agency_id,
+        portal_login_id,
+        purpose,
+        now,
+        expires_at,
+    )
+
+
+async def lock_password_token(conn: Connection, reference: Reference, now: datetime) -> PasswordToken | None:
+    """The token that is presented, when it is still good, held until the transaction ends."""
+    row = await conn.fetchrow(SQL["lock_password_token"], reference.digest, now)
+    return PasswordToken(**row) if row else None
+
+
+async def void_password_tokens(conn: Connection, portal_login_id: UUID, now: datetime) -> None:
+    """Whatever could set this login's password can no longer do it."""
+    await conn.execute(SQL["void_password_tokens"], portal_login_id, now)

@@ -1,0 +1,43 @@
+-- name: of_client
+-- A client's portal logins in the order in which they were added.
+select id, client_id, username, email, representative, active, password_hash, temporary_password_hash,
+    temporary_password_expires_at, credential_due, version, created_at, updated_at
+from accounts.portal_logins where client_id = $1 order by id;
+
+-- name: by_id
+-- One portal login.
+select id, client_id, username, email, representative, active, password_hash, temporary_password_hash,
+    temporary_password_expires_at, credential_due, version, created_at, updated_at
+from accounts.portal_logins where id = $1;
+
+-- name: lock
+-- One portal login that nobody else changes until this transaction ends.
+select id, client_id, username, email, representative, active, password_hash, temporary_password_hash,
+    temporary_password_expires_at, credential_due, version, created_at, updated_at
+from accounts.portal_logins where id = $1 for update;
+
+-- name: by_username
+-- For a sign-in: whatever the case in which it was typed.
+select id, client_id, username, email, representative, active, password_hash, temporary_password_hash,
+    temporary_password_expires_at, credential_due, version, created_at, updated_at
+from accounts.portal_logins where lower(username) = lower($1);
+
+-- name: insert
+-- A new portal login; nothing when the username is taken in whatever case.
+insert into accounts.portal_logins (id, agency_id, client_id, username, email, representative, active,
+    temporary_password_hash, temporary_password_expires_at, credential_due, created_at, updated_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
+on conflict (agency_id, lower(username)) do nothing returning id;
+
+-- name: update
+-- What staff may change.
+update accounts.portal_logins set email = $2, representative = $3, active = $4, password_hash = $5,
+    temporary_password_hash = $6, temporary_password_expires_at = $7, credential_due = $8,
+    version = version + 1, updated_at = $9
+where id = $1 returning version;
+
+-- name: set_own_password
+-- The owner's own password; a temporary one is dead from now on.
+update accounts.portal_logins set password_hash = $2, temporary_password_hash = null,
+    temporary_password_expires_at = null, credential_due = false, updated_at = $3
+where id = $1;

@@ -1,0 +1,74 @@
+-- name: insert
+-- A session begins.
+insert into accounts.sessions (id, agency_id, kind, staff_user_id, portal_login_id, secret_digest, user_agent, address,
+    started_at, last_seen_at, expires_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10);
+
+-- name: staff_by_id
+-- A staff session with what it needs to be judged, in one read at each request.
+select s.id, s.secret_digest, s.last_seen_at, s.expires_at, s.ended_at,
+    u.id as person_id, u.username, u.display_name as name, u.role, u.active, null::uuid as client_id, false as representative
+from accounts.sessions s join accounts.staff_users u on u.id = s.staff_user_id
+where s.id = $1 and s.kind = 'staff';
+
+-- name: portal_by_id
+-- A portal session with what it needs to be judged; an agency without a contract has no active ones.
+select s.id, s.secret_digest, s.last_seen_at, s.expires_at, s.ended_at,
+    l.id as person_id, l.username, l.username as name, null as role, l.active and a.contracted as active, l.client_id, l.representative
+from accounts.sessions s
+join accounts.portal_logins l on l.id = s.portal_login_id
+join accounts.agencies a on a.id = s.agency_id
+where s.id = $1 and s.kind = 'portal';
+
+-- name: seen
+-- The session was used; written at most once a minute.
+update accounts.sessions set last_seen_at = $2 where id = $1 and ended_at is null;
+
+-- name: end_one
+-- A session ends, once.
+update accounts.sessions set ended_at = $2, end_reason = $3 where id = $1 and ended_at is null returning id;
+
+-- name: end_of_login
+-- All open sessions of a portal login end, but for one that may stay.
+update accounts.sessions set ended_at = $2, end_reason = $3
+where portal_login_id = $1 and ended_at is null and id is distinct from $4
+returning id;
+
+-- name: overdue
+-- Sessions that nobody ended: idle for too long, or past their absolute limit. Those that another sweep holds are left to it.
+select s.id, s.agency_id, s.staff_user_id, s.portal_login_id, s.expires_at <= $1 as past_limit,
+    coalesce(l.username, u.username) as username, l.client_id
+from accounts.sessions s
+left join accounts.portal_logins l on l.id = s.portal_login_id
+left join accounts.staff_users u on u.id = s.staff_user_id
+where s.kind = $3 and s.ended_at is null and (s.last_seen_at <= $2 or s.expires_at <= $1)
+order by s.last_seen_at limit $4
+for update of s skip locked;
+
+-- name: insert_refresh
+-- A refresh token of a session; only its digest is kept.
+insert into accounts.refresh_tokens (digest, agency_id, session_id, kind, issued_at, expires_at)
+values ($1, $2, $3, $4, $5, $6);
+
+-- name: lock_refresh
+-- The refresh token that is presented; two that present it at once take turns.
+select digest, session_id, issued_at, expires_at, used_at from accounts.refresh_tokens
+where digest = $1 and kind = $2 for update;
+
+-- name: use_refresh
+-- It has been exchanged.
+update accounts.refresh_tokens set used_at = $2 where digest = $1;
+
+-- name: insert_password_token
+-- A token that lets its bearer set a password once.
+insert into accounts.password_tokens (digest, agency_id, portal_login_id, purpose, issued_at, expires_at)
+values ($1, $2, $3, $4, $5, $6);
+
+-- name: lock_password_token
+-- The token that is presented, if it is still good.
+select digest, portal_login_id, purpose, expires_at from accounts.password_tokens
+where digest = $1 and used_at is null and expires_at > $2 for update;
+
+-- name: void_password_tokens
+-- Whatever could set this login's password can no longer do it.
+update accounts.password_tokens set used_at = $2 where portal_login_id = $1 and used_at is null;

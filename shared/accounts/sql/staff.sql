@@ -1,0 +1,16 @@
+-- name: by_username
+-- For a sign-in: whatever the case in which it was typed.
+select id, username, display_name, role, active, password_hash from accounts.staff_users where lower(username) = lower($1);
+
+-- name: by_id
+-- A staff user for pages and events.
+select id, username, display_name, role, active, password_hash from accounts.staff_users where id = $1;
+
+-- name: insert
+-- A new staff user.
+insert into accounts.staff_users (id, agency_id, username, display_name, role, active, password_hash, created_at)
+values ($1, $2, $3, $4, $5, true, $6, $7) on conflict do nothing returning id;
+
+-- name: set_password
+-- A new password for a staff user.
+update accounts.staff_users set password_hash = $2 where id = $1;

@@ -1,0 +1,1 @@
+"""The queue of credential e-mails: store, SQL, sealing of secrets."""

@@ -1,0 +1,23 @@
+-- name: insert
+-- A new e-mail in the queue, its secret sealed.
+insert into mail.deliveries (id, agency_id, portal_login_id, client_id, mail, recipient, context, sealed_secret,
+    sealed_for, state, next_attempt_at, expires_at, message_id, created_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', $10, $11, $12, $10);
+
+-- name: end_open_of_login
+-- A newer credential, or a login made inactive, takes those in the queue out of it and wipes their secrets.
+-- One that is being handed over right now is wiped as well: what it carries is no longer good.
+update mail.deliveries set state = $2, finished_at = $3, sealed_secret = null, lease_until = null
+where portal_login_id = $1 and finished_at is null
+returning id, mail;
+
+-- name: of_login
+-- A login's deliveries, newest first.
+select id, portal_login_id, client_id, mail, recipient, state, attempts, next_attempt_at, expires_at, created_at, finished_at
+from mail.deliveries where portal_login_id = $1 and ($2::uuid is null or id < $2)
+order by id desc limit $3;
+
+-- name: attempts_of
+-- Every attempt of these deliveries, in order.
+select delivery_id, number, started_at, ended_at, outcome, reply_code, reply
+from mail.delivery_attempts where delivery_id = any($1::uuid[]) order by delivery_id, number;

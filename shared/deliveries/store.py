@@ -1,0 +1,120 @@
+"""The queue of credential e-mails, as the publishers see it: put in, take out, look up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from shared.db import Connection, named_queries
+from shared.deliveries.sealing import Sealer
+from shared.events import Subject
+from shared.events.catalogue import DeliveryCancelled, DeliveryQueued, DeliverySuperseded
+from shared.outbox import Transaction
+
+SQL = named_queries(__package__, "sql/deliveries.sql")
+
+MailName = Literal["temporary_password", "password_reset"]
+DeliveryState = Literal["queued", "sending", "accepted", "failed", "expired", "superseded", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to hand an e-mail over, with what the mail server said."""
+
+    number: int
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+    reply_code: int | None
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One e-mail on its way. Its secret is not in here: publishers can't read it back."""
+
+    id: UUID
+    portal_login_id: UUID
+    client_id: UUID
+    mail: MailName
+    recipient: str
+    state: DeliveryState
+    attempts: int
+    next_attempt_at: datetime
+    expires_at: datetime
+    created_at: datetime
+    finished_at: datetime | None
+    tries: tuple[Attempt, ...] = ()
+
+
+async def queue(
+    tx: Transaction,
+    *,
+    sealer: Sealer,
+    mail: MailName,
+    portal_login_id: UUID,
+    client_id: UUID,
+    recipient: str,
+    context: dict[str, Any],
+    secret: str,
+    expires_at: datetime,
+) -> UUID:
+    """Put an e-mail into the queue, in place of any other that waits for the same login.
+
+    ``context`` is what the template needs and is no secret; ``secret`` is sealed here and never stored in clear.
+    """
+    await end_open(tx, portal_login_id=portal_login_id, client_id=client_id, state="superseded")
+    delivery_id = tx.new_id()
+    await tx.conn.execute(
+        SQL["insert"],
+        delivery_id,
+        tx.agency_id,
+        portal_login_id,
+        client_id,
+        mail,
+        recipient,
+        context,
+        sealer.seal(secret),
+        sealer.sealed_for,
+        tx.now,
+        expires_at,
+        # Fixed for all attempts, so that a mail system can drop a twin. The domain part is the notifier's to add.
+        str(delivery_id),
+    )
+    await tx.append(
+        DeliveryQueued(delivery_id=delivery_id, mail=mail),
+        Subject(client_id=client_id, portal_login_id=portal_login_id),
+    )
+    await tx.enqueue_delivery(delivery_id)
+    return delivery_id
+
+
+async def end_open(
+    tx: Transaction,
+    *,
+    portal_login_id: UUID,
+    client_id: UUID,
+    state: Literal["superseded", "cancelled"],
+    reason: str = "",
+) -> int:
+    """Take a login's e-mails out of the queue and wipe their secrets; answers how many there were."""
+    subject = Subject(client_id=client_id, portal_login_id=portal_login_id)
+    ended = await tx.conn.fetch(SQL["end_open_of_login"], portal_login_id, state, tx.now)
+    for row in ended:
+        if state == "superseded":
+            await tx.append(DeliverySuperseded(delivery_id=row["id"], mail=row["mail"]), subject)
+        else:
+            await tx.append(DeliveryCancelled(delivery_id=row["id"], mail=row["mail"], reason=reason), subject)
+    return len(ended)
+
+
+async def of_login(conn: Connection, portal_login_id: UUID, *, before: UUID | None, limit: int) -> list[Delivery]:
+    """A login's deliveries with their attempts, newest first; ``before`` is the last id of the page before."""
+    rows = await conn.fetch(SQL["of_login"], portal_login_id, before, limit)
+    tries: dict[UUID, list[Attempt]] = {}
+    for r in await conn.fetch(SQL["attempts_of"], [row["id"] for row in rows]):
+        attempt = {k: v for k, v in r.items() if k != "delivery_id"}
+        tries.setdefault(r["delivery_id"], []).append(Attempt(**attempt))
+    return [Delivery(**row, tries=tuple(tries.get(row["id"], ()))) for row in rows]

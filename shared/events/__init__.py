@@ -1,0 +1,35 @@
+"""Events: the envelope, the typed catalogue with its wording, ids."""
+
+from shared.events import catalogue
+from shared.events.envelope import Actor, ActorKind, Envelope, Subject, from_json
+from shared.events.ids import EventIds, lowest_id_at, time_of
+from shared.events.registry import (
+    ActivityRow,
+    Change,
+    ChangeEntry,
+    Payload,
+    activity_row,
+    change_entry,
+    known_events,
+    payload_of,
+)
+
+__all__ = [
+    "ActivityRow",
+    "Actor",
+    "ActorKind",
+    "Change",
+    "ChangeEntry",
+    "Envelope",
+    "EventIds",
+    "Payload",
+    "Subject",
+    "activity_row",
+    "catalogue",
+    "change_entry",
+    "from_json",
+    "known_events",
+    "lowest_id_at",
+    "payload_of",
+    "time_of",
+]

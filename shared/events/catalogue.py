@@ -1,0 +1,362 @@
+"""Every event of the product: its type, payload, wording and when it happens, each in one declaration.
+
+A published payload never changes its meaning; what must change becomes a new version. The wordings are the ones that
+agencies know from their record system, so they are kept letter by letter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.events.registry import ActivityWording, Change, ChangeWording, Payload, event
+
+SessionEnd = Literal["signed_out", "idle", "expired", "revoked"]
+_END_SUFFIX: dict[str, str] = {
+    "signed_out": "",
+    "idle": " (no activity)",
+    "expired": " (session expired)",
+    "revoked": " (session ended)",
+}
+
+
+@event(
+    "portal_session.started",
+    activity=ActivityWording("Login", "Patient Portal login by {username}"),
+)
+class PortalSessionStarted(Payload):
+    """A portal login signed in with a password of its own."""
+
+    username: str
+
+
+@event(
+    "portal_session.ended",
+    activity=ActivityWording("Logout", "Patient Portal logout by {username}{reason_suffix}"),
+)
+class PortalSessionEnded(Payload):
+    """A portal session ended: its owner signed out, it was idle for too long, it expired, or it was revoked."""
+
+    username: str
+    reason: SessionEnd
+
+    @property
+    def reason_suffix(self) -> str:
+        """Nothing for a sign-out, the reason in brackets for the others."""
+        return _END_SUFFIX[self.reason]
+
+
+@event(
+    "portal_session.refused",
+    activity=ActivityWording("Login Failed", "Failed Patient Portal login as {shown_username}"),
+)
+class PortalSessionRefused(Payload):
+    """A sign-in to the portal was refused. What was typed is kept only when it names a login of the agency."""
+
+    username: str | None
+    reason: Literal[
+        "unknown_username", "wrong_password", "inactive", "temporary_password_expired", "no_password", "locked"
+    ]
+
+    @property
+    def shown_username(self) -> str:
+        """The login's username; typed text that names none is never stored."""
+        return self.username or "an unknown username"
+
+
+@event(
+    "portal_login.created",
+    activity=ActivityWording("Profile Created", "Portal Login {username} was added by {actor}"),
+    change=ChangeWording("Portal Login", "Added a new portal login"),
+)
+class PortalLoginCreated(Payload):
+    """Staff added a portal login to a client."""
+
+    username: str
+    email: str
+    representative: bool
+    active: bool
+    reset_password: bool
+
+    @property
+    def changed_fields(self) -> Sequence[Change]:
+        """The new login's fields under the labels of the Portal Login window."""
+        return (
+            Change(field="Portal Username", new=self.username),
+            Change(field="Portal User Email", new=self.email),
+            Change(field="Representative", new=yes_no(self.representative)),
+            Change(field="Active", new=yes_no(self.active)),
+        )
+
+
+@event(
+    "portal_login.updated",
+    activity=ActivityWording(
+        "Profile Updated", "Portal Login {username} was modified by {actor}. Changes: {changes_text}"
+    ),
+    change=ChangeWording("Portal Login", "Portal Login {username} was modified."),
+)
+class PortalLoginUpdated(Payload):
+    """Staff changed a portal login, or had a new temporary password made for it."""
+
+    username: str
+    changes: tuple[Change, ...] = ()
+    password_updated: bool = False
+
+    @property
+    def change_lines(self) -> Sequence[str]:
+        """One sentence a change."""
+        return [str(c) for c in self.changes] + (["Password updated"] if self.password_updated else [])
+
+    @property
+    def changes_text(self) -> str:
+        """The changes in one line, as the action log joins them."""
+        return ", ".join(self.change_lines)
+
+    @property
+    def changed_fields(self) -> Sequence[Change]:
+        """The fields with old and new value; a password has neither."""
+        return (*self.changes, *((Change(field="Password"),) if self.password_updated else ()))
+
+
+@event(
+    "portal_password.changed",
+    activity=ActivityWording("Reset Password", "Password changed by {username}"),
+)
+class PortalPasswordChanged(Payload):
+    """The owner of a portal login chose a password: the first one, another one, or one after a reset mail."""
+
+    username: str
+    how: Literal["first", "own", "reset"]
+
+
+@event(
+    "portal_password.reset_requested",
+    activity=ActivityWording("Reset Requested", "A password reset e-mail was requested for {username}"),
+)
+class PortalPasswordResetRequested(Payload):
+    """Somebody who knows the username and the e-mail address of a login asked for a reset e-mail."""
+
+    username: str
+
+
+class BlockChanges(BaseModel):
+    """The entries of one dynamic field block that were set; each change's field is the entry's key."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    block: str
+    label: str
+    entries: tuple[Change, ...]
+
+    def __str__(self) -> str:
+        settings = ", ".join(f"{{Set entry: {c.field} to value: {c.new or ''}}}" for c in self.entries)
+        return f"In {self.label.lower()} field: {self.label} - {settings}"
+
+
+@event(
+    "face_sheet.updated",
+    change=ChangeWording("Dynamic Fields", "Updated the following dynamic fields: {labels}"),
+)
+class FaceSheetUpdated(Payload):
+    """Staff set entries of a face sheet's dynamic field blocks."""
+
+    blocks: tuple[BlockChanges, ...]
+
+    @property
+    def labels(self) -> str:
+        """The blocks' labels in one line."""
+        return ", ".join(b.label for b in self.blocks)
+
+    @property
+    def change_lines(self) -> Sequence[str]:
+        """One sentence a block."""
+        return [str(b) for b in self.blocks]
+
+    @property
+    def changed_fields(self) -> Sequence[Change]:
+        """Every entry that was set, named by its block and its key."""
+        return [Change(field=f"{b.label} - {c.field}", old=c.old, new=c.new) for b in self.blocks for c in b.entries]
+
+
+@event("face_sheet.viewed")
+class FaceSheetViewed(Payload):
+    """Staff opened a client's face sheet."""
+
+
+@event(
+    "portal_refusal.changed",
+    change=ChangeWording("Portal Refusal", "Client Refused Portal Login: {answer}"),
+)
+class PortalRefusalChanged(Payload):
+    """Staff recorded that a client refused a portal login, or withdrew that record."""
+
+    refused: bool
+
+    @property
+    def answer(self) -> str:
+        """Yes or No."""
+        return yes_no(self.refused)
+
+    @property
+    def changed_fields(self) -> Sequence[Change]:
+        """The checkbox with its old and new value."""
+        return (Change(field="Client Refused Portal Login", old=yes_no(not self.refused), new=self.answer),)
+
+
+@event("client.created", change=ChangeWording("Client", "Added the client {client_number}"))
+class ClientCreated(Payload):
+    """A client was added, by staff or by an import."""
+
+    client_number: str
+    imported: bool = False
+
+
+@event("client.updated", change=ChangeWording("Client", "Updated the following client details: {labels}"))
+class ClientUpdated(Payload):
+    """A client's own details (name, date of birth) were changed."""
+
+    changes: tuple[Change, ...]
+
+    @property
+    def labels(self) -> str:
+        """The changed details in one line."""
+        return ", ".join(c.field for c in self.changes)
+
+    @property
+    def change_lines(self) -> Sequence[str]:
+        """One sentence a change."""
+        return [str(c) for c in self.changes]
+
+    @property
+    def changed_fields(self) -> Sequence[Change]:
+        """The details with old and new value."""
+        return self.changes
+
+
+@event("case.opened", change=ChangeWording("Case", "Opened the case {case_number}"))
+class CaseOpened(Payload):
+    """A case was added to a client."""
+
+    case_number: str
+    program: str = ""
+    opened_on: date | None = None
+    closed_on: date | None = None
+
+
+@event("case.updated", change=ChangeWording("Case", "Updated the case {case_number}"))
+class CaseUpdated(Payload):
+    """A case's program or dates were changed."""
+
+    case_number: str
+    changes: tuple[Change, ...]
+
+    @property
+    def change_lines(self) -> Sequence[str]:
+        """One sentence a change."""
+        return [str(c) for c in self.changes]
+
+    @property
+    def changed_fields(self) -> Sequence[Change]:
+        """The details with old and new value."""
+        return self.changes
+
+
+class _DeliveryPayload(Payload):
+    """What every event of a delivery says; never an address or a secret."""
+
+    delivery_id: UUID
+    mail: str
+
+
+@event("delivery.queued")
+class DeliveryQueued(_DeliveryPayload):
+    """An e-mail to the owner of a portal login was put in the queue."""
+
+
+@event("delivery.accepted")
+class DeliveryAccepted(_DeliveryPayload):
+    """The mail server took an e-mail over."""
+
+    attempt: int
+
+
+@event("delivery.deferred")
+class DeliveryDeferred(_DeliveryPayload):
+    """An attempt to hand an e-mail over did not succeed; another one will follow."""
+
+    attempt: int
+    outcome: str
+
+
+@event("delivery.failed")
+class DeliveryFailed(_DeliveryPayload):
+    """An e-mail was given up: the mail server refused it for good, or every attempt was used."""
+
+    attempt: int
+    outcome: str
+
+
+@event("delivery.expired")
+class DeliveryExpired(_DeliveryPayload):
+    """An e-mail was not sent before what it carries expired."""
+
+
+@event("delivery.superseded")
+class DeliverySuperseded(_DeliveryPayload):
+    """A newer e-mail took the place of one that was still in the queue."""
+
+
+@event("delivery.cancelled")
+class DeliveryCancelled(_DeliveryPayload):
+    """An e-mail was taken out of the queue: the login was made inactive, or the agency's contract ended."""
+
+    reason: str
+
+
+@event("staff_session.started")
+class StaffSessionStarted(Payload):
+    """A staff user signed in."""
+
+    username: str
+
+
+@event("staff_session.ended")
+class StaffSessionEnded(Payload):
+    """A staff session ended."""
+
+    username: str
+    reason: SessionEnd
+
+
+@event("staff_session.refused")
+class StaffSessionRefused(Payload):
+    """A staff sign-in was refused. What was typed is kept only when it names a staff user of the agency."""
+
+    username: str | None
+    reason: Literal["unknown_username", "wrong_password", "inactive", "no_password", "locked"]
+
+
+@event("staff.created")
+class StaffCreated(Payload):
+    """A staff user was added."""
+
+    username: str
+    role: str
+
+
+@event("log.viewed")
+class LogViewed(Payload):
+    """Staff read a log: a client's changes, or the activity of a client or a portal login."""
+
+    log: Literal["changes", "activity"]
+    filters: dict[str, str] = Field(default_factory=dict)
+
+
+def yes_no(value: bool) -> str:
+    """A checkbox in words."""
+    return "Yes" if value else "No"

@@ -1,0 +1,1 @@
+"""Passwords, tokens, and the rules that own passwords must meet."""

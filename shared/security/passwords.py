@@ -1,0 +1,93 @@
+"""Passwords at rest: argon2id in a bounded pool of threads.
+
+Cost: t=2, m=19 MiB, p=1 (OWASP Password Storage Cheat Sheet; libsodium's own string format).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import string
+import unicodedata
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from nacl.exceptions import CryptoError
+from nacl.pwhash import argon2id
+
+from shared.errors import Busy
+
+OPERATIONS: Final = 2
+MEMORY_BYTES: Final = 19 * 1024 * 1024
+# About two seconds of queue at a hundred hashes a second on one thread; what comes later is told to come again.
+QUEUE_PER_THREAD: Final = 100
+
+# Letters and digits that are not mistaken for one another when a person types them from a phone's screen.
+_ALPHABET: Final = "".join(c for c in string.ascii_letters + string.digits if c not in "0O1lIo")
+_TEMPORARY_GROUPS: Final = 4
+_GROUP: Final = 5
+
+T = TypeVar("T")
+
+
+class PasswordHasher:
+    """Hashes and verifies without holding up the event loop. Raises Busy when its queue is full."""
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._threads = threads or max(1, (os.cpu_count() or 2) - 1)
+        self._limit = self._threads * (QUEUE_PER_THREAD + 1)
+        self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="argon2id")
+        self._waiting = 0
+        self._decoy = _hash(secrets.token_urlsafe(16))
+
+    @property
+    def waiting(self) -> int:
+        """Hashes that run or wait."""
+        return self._waiting
+
+    async def hash(self, password: str) -> str:
+        """The string to store: algorithm, parameters, salt and hash."""
+        return await self._in_pool(lambda: _hash(password))
+
+    async def verify(self, stored: str | None, password: str) -> bool:
+        """Whether it is the password. Without a stored hash it takes the same time and is never right, so that
+        nobody learns from the clock which usernames exist."""
+        matches = await self._in_pool(lambda: _verify(stored or self._decoy, password))
+        return matches and stored is not None
+
+    async def _in_pool(self, work: Callable[[], T]) -> T:
+        if self._waiting >= self._limit:
+            raise Busy
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def normalized(password: str) -> bytes:
+    """NFKC, then UTF-8 (NIST SP 800-63B-4, section 3.1.1.2)."""
+    return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
+
+
+def _hash(password: str) -> str:
+    return argon2id.str(normalized(password), opslimit=OPERATIONS, memlimit=MEMORY_BYTES).rstrip(b"\0").decode("ascii")
+
+
+def _verify(stored: str, password: str) -> bool:
+    try:
+        return bool(argon2id.verify(stored.encode("ascii"), normalized(password)))
+    except CryptoError:
+        return False
+
+
+def new_temporary_password() -> str:
+    """20 characters of 56 (about 116 bits) in groups of five, from the system's random source."""
+    groups = ("".join(secrets.choice(_ALPHABET) for _ in range(_GROUP)) for _ in range(_TEMPORARY_GROUPS))
+    return "-".join(groups)

@@ -1,0 +1,238 @@
+"""Access tokens (JWT, EdDSA) and opaque references.
+
+Every claim is required and checked (RFC 8725): ``iss aud sub sid agy jti iat exp`` and the header's ``typ`` and
+``kid``. A token says who and which session; what they may do is read from PostgreSQL at each request.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, cast
+from uuid import UUID
+
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from shared.clock import Clock
+from shared.db import Pool, named_queries
+from shared.errors import NotSignedIn
+
+SQL = named_queries(__package__, "sql/signing_keys.sql")
+
+Audience = Literal["portico-staff", "portico-client", "portico-internal"]
+STAFF: Audience = "portico-staff"
+CLIENT: Audience = "portico-client"
+INTERNAL: Audience = "portico-internal"
+
+# Who may sign for which door; the issuer is the database role of the service that published the key.
+ISSUERS: Mapping[Audience, frozenset[str]] = {
+    STAFF: frozenset({"portico_admin"}),
+    CLIENT: frozenset({"portico_portal"}),
+    INTERNAL: frozenset({"portico_admin", "portico_portal", "portico_notifier"}),
+}
+
+_TYPE = "at+jwt"
+_REQUIRED = ["iss", "aud", "sub", "sid", "agy", "jti", "iat", "exp"]
+NOBODY = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """A token that was verified. For service tokens subject, session and agency are :data:`NOBODY`."""
+
+    audience: Audience
+    issuer: str
+    subject: UUID
+    session_id: UUID
+    agency_id: UUID
+    expires_at: datetime
+
+
+class Signer:
+    """A service's own signing key. Raises ValueError when the PEM is not an Ed25519 private key."""
+
+    def __init__(self, private_pem: str, issuer: str, clock: Clock) -> None:
+        try:
+            key = serialization.load_pem_private_key(private_pem.encode(), password=None)
+        except (TypeError, UnsupportedAlgorithm) as error:
+            raise ValueError("a signing key is an Ed25519 private key in PEM (PKCS 8)") from error
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ValueError("a signing key is an Ed25519 private key in PEM (PKCS 8)")
+        self._key = key
+        self._clock = clock
+        self.issuer = issuer
+        self._derivation_key = hashlib.sha256(b"portico successor" + key.private_bytes_raw()).digest()
+        self.public_key = key.public_key().public_bytes_raw()
+        self.kid = key_id(self.public_key)
+
+    def mint(
+        self,
+        audience: Audience,
+        *,
+        lifetime: timedelta,
+        subject: UUID = NOBODY,
+        session_id: UUID = NOBODY,
+        agency_id: UUID = NOBODY,
+    ) -> str:
+        """A signed token that is good for ``lifetime`` from now."""
+        now = self._clock()
+        claims = {
+            "iss": self.issuer,
+            "aud": audience,
+            "sub": str(subject),
+            "sid": str(session_id),
+            "agy": str(agency_id),
+            "jti": secrets.token_urlsafe(12),
+            "iat": int(now.timestamp()),
+            "exp": int((now + lifetime).timestamp()),
+        }
+        return jwt.encode(claims, self._key, algorithm="EdDSA", headers={"kid": self.kid, "typ": _TYPE})
+
+    def successor(self, reference: Reference) -> Reference:
+        """The one reference that follows this one. It can't be guessed without the service's key, and a retried
+        exchange gets the same one."""
+        secret = hmac.digest(self._derivation_key, reference.text.encode(), "sha256")
+        return _reference(reference.agency_id, base64.urlsafe_b64encode(secret).rstrip(b"=").decode())
+
+
+def key_id(public_key: bytes) -> str:
+    """The name of a public key: the first 16 characters of its SHA-256 in base64url."""
+    return base64.urlsafe_b64encode(hashlib.sha256(public_key).digest())[:16].decode()
+
+
+class KeyRing:
+    """Every service's public keys, as PostgreSQL holds them. Refreshed in the background, never by a request."""
+
+    def __init__(self, keys: Mapping[str, tuple[str, bytes]] | None = None) -> None:
+        self._keys: dict[str, tuple[str, Ed25519PublicKey]] = {}
+        self._raw: dict[str, tuple[str, bytes]] = {}
+        self._replace(keys or {})
+
+    def _replace(self, keys: Mapping[str, tuple[str, bytes]]) -> None:
+        self._raw = dict(keys)
+        self._keys = {kid: (iss, Ed25519PublicKey.from_public_bytes(raw)) for kid, (iss, raw) in keys.items()}
+
+    async def publish(self, pool: Pool, signer: Signer, now: datetime) -> None:
+        """Put a service's own public key where the others read it."""
+        async with pool.transaction(None) as conn:
+            await conn.execute(SQL["publish"], signer.kid, signer.issuer, signer.public_key, now)
+
+    async def refresh(self, pool: Pool) -> None:
+        """Read all keys again."""
+        async with pool.transaction(None) as conn:
+            rows = await conn.fetch(SQL["all"])
+        self._replace({r["kid"]: (r["issuer"], r["public_key"]) for r in rows})
+
+    def find(self, kid: str) -> tuple[str, Ed25519PublicKey] | None:
+        """(issuer, key), or None when no such key is known here."""
+        return self._keys.get(kid)
+
+    def jwks(self, issuer: str) -> dict[str, Any]:
+        """The JSON Web Key Set (RFC 7517, RFC 8037) of one issuer."""
+        return {
+            "keys": [
+                {
+                    "kty": "OKP",
+                    "crv": "Ed25519",
+                    "alg": "EdDSA",
+                    "use": "sig",
+                    "kid": kid,
+                    "x": base64.urlsafe_b64encode(raw).rstrip(b"=").decode(),
+                }
+                for kid, (iss, raw) in sorted(self._raw.items())
+                if iss == issuer
+            ]
+        }
+
+
+class Verifier:
+    """Checks tokens for the doors that it is told of."""
+
+    def __init__(self, keys: KeyRing, clock: Clock) -> None:
+        self._keys = keys
+        self._clock = clock
+
+    def verify(self, token: str, *audiences: Audience) -> Claims:
+        """The claims of a token made for one of ``audiences``. Raises NotSignedIn, whatever is wrong with it."""
+        try:
+            header = jwt.get_unverified_header(token)
+            found = self._keys.find(str(header.get("kid")))
+            if found is None or header.get("typ") != _TYPE:
+                raise NotSignedIn
+            issuer, key = found
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=["EdDSA"],
+                audience=list(audiences),
+                issuer=issuer,
+                # The clock comes in as an argument, so expiry is compared below.
+                options={"require": _REQUIRED, "verify_exp": False, "verify_iat": False, "verify_nbf": False},
+            )
+            return self._checked(claims, issuer)
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
+            raise NotSignedIn from error
+
+    def _checked(self, claims: Mapping[str, Any], issuer: str) -> Claims:
+        audience, now = cast(Audience, claims["aud"]), self._clock()
+        expires_at = datetime.fromtimestamp(claims["exp"], tz=now.tzinfo)
+        if not isinstance(audience, str) or issuer not in ISSUERS[audience] or expires_at <= now:
+            raise NotSignedIn
+        return Claims(
+            audience=audience,
+            issuer=issuer,
+            subject=UUID(claims["sub"]),
+            session_id=UUID(claims["sid"]),
+            agency_id=UUID(claims["agy"]),
+            expires_at=expires_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An opaque token: ``text`` goes to its bearer, ``digest`` (SHA-256) is all that is stored.
+
+    The agency stands in it in clear, so that row-level security can be set before it is looked up.
+    """
+
+    agency_id: UUID
+    text: str
+    digest: bytes
+
+
+def new_reference(agency_id: UUID) -> Reference:
+    """A fresh reference with 256 bits from the system's random source."""
+    return _reference(agency_id, secrets.token_urlsafe(32))
+
+
+def _reference(agency_id: UUID, secret: str) -> Reference:
+    text = f"{agency_id.hex}.{secret}"
+    return Reference(agency_id, text, hashlib.sha256(text.encode()).digest())
+
+
+def parse_reference(text: str) -> Reference | None:
+    """Read a reference back; None when it does not have the form of one."""
+    agency, dot, secret = text.partition(".")
+    if not dot or len(agency) != 32 or not 20 <= len(secret) <= 100 or not text.isascii():
+        return None
+    try:
+        return Reference(UUID(hex=agency), text, hashlib.sha256(text.encode()).digest())
+    except ValueError:
+        return None
+
+
+def new_signing_key() -> str:
+    """A fresh Ed25519 private key in PEM (PKCS 8)."""
+    return (
+        Ed25519PrivateKey.generate()
+        .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        .decode()
+    )
