@@ -48,3 +48,8 @@ async def insert(conn: Connection, agency_id: UUID, user: StaffUser, created_at:
         user.password_hash,
         created_at,
     )
+
+
+async def set_password(conn: Connection, staff_user_id: UUID, password_hash: str) -> None:
+    """A new password for a staff user."""
+    await conn.execute(SQL["set_password"], staff_user_id, password_hash)

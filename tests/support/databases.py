@@ -47,9 +47,7 @@ class Databases:
             await conn.execute(f"create database {_TEMPLATE}")
         finally:
             await conn.close()
-        await migrations.apply(
-            self._server.url_of(_TEMPLATE), [*ACCOUNTS_PACKAGES, *AUDIT_PACKAGES], self._passwords
-        )
+        await migrations.apply(self._server.url_of(_TEMPLATE), [*ACCOUNTS_PACKAGES, *AUDIT_PACKAGES], self._passwords)
 
     async def create(self) -> Database:
         """A fresh database with everything migrated and no rows."""

@@ -1,0 +1,80 @@
+"""Writes the documents that are made from the code: ``python -m ops.documents`` (``--check`` only compares)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pydantic.fields import FieldInfo
+
+from shared.events import Payload, known_events
+
+_EVENTS = Path(__file__).parents[1] / "docs" / "EVENTS.md"
+
+_INTRODUCTION = """# Events
+
+Every event of Portico, made from its declaration in `shared/events/catalogue.py` by `make docs`.
+
+An event travels as JSON in an envelope: `id` (UUIDv7 of `occurred_at`), `type`, `version`, `agency_id`,
+`occurred_at` (UTC), `actor` (`kind`: staff, portal_login, system or operator; `id`, `username`, `name`, `session_id`,
+`address`), `subject` (`client_id`, `case_id`, `portal_login_id`, `staff_user_id`), `request_id`, and the `payload`
+described here. Consumers ignore fields that they do not know. A published payload never changes its meaning; what must
+change becomes a new version. No payload holds a secret.
+
+*Activity* is the row in the Client Action Log (action, then description), *change* the entry in the Face Sheet Change
+Log (change type, then its first sentence). A dash means that the log does not show the event.
+
+| event | activity | change |
+|---|---|---|
+"""
+
+
+def events_document() -> str:
+    """The text of docs/EVENTS.md."""
+    events = sorted(known_events().items())
+    table = "".join(f"| [`{t}`](#{_anchor(t, v)}) | {_activity(cls)} | {_change(cls)} |\n" for (t, v), cls in events)
+    return _INTRODUCTION + table + "".join(_section(t, v, cls) for (t, v), cls in events)
+
+
+def _anchor(type_: str, version: int) -> str:
+    return f"{type_.replace('.', '')}-version-{version}"
+
+
+def _activity(cls: type[Payload]) -> str:
+    return f"{cls.activity.action} / `{cls.activity.description}`" if cls.activity else "-"
+
+
+def _change(cls: type[Payload]) -> str:
+    return f"{cls.change.change_type} / `{cls.change.description}`" if cls.change else "-"
+
+
+def _section(type_: str, version: int, cls: type[Payload]) -> str:
+    lines = [f"\n## `{type_}` version {version}\n", f"{' '.join((cls.__doc__ or '').split())}\n"]
+    fields = [f"- `{name}`: {_kind(info)}" for name, info in cls.model_fields.items()]
+    lines.append("\n".join(fields) if fields else "No payload.")
+    return "\n".join(lines) + "\n"
+
+
+def _kind(info: FieldInfo) -> str:
+    kind = info.annotation
+    text = kind.__name__ if isinstance(kind, type) and not hasattr(kind, "__args__") else str(kind)
+    for prefix in ("typing.", "shared.events.registry.", "shared.events.catalogue.", "datetime.", "uuid."):
+        text = text.replace(prefix, "")
+    return f"`{text}`{'' if info.is_required() else ', optional'}"
+
+
+def main() -> int:
+    """Write, or with ``--check`` compare; 1 when the document is not current."""
+    text = events_document()
+    if "--check" in sys.argv[1:]:
+        current = _EVENTS.read_text(encoding="utf-8") if _EVENTS.exists() else ""
+        if current != text:
+            print("docs/EVENTS.md is not current: run `make docs`.", file=sys.stderr)
+            return 1
+        return 0
+    _EVENTS.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

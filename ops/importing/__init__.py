@@ -1,0 +1,1 @@
+"""Imports: rosters of clients from another system's export."""

@@ -1,0 +1,102 @@
+"""Agencies are kept apart by the database itself: without any WHERE, and whatever role asks."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from shared.db import Pool
+from tests.support.databases import ROLES, Database
+from tests.support.people import World
+
+
+async def test_every_table_forces_row_level_security(database: Database) -> None:
+    conn = await asyncpg.connect(database.owner_url)
+    try:
+        open_tables = await conn.fetch(
+            "select relnamespace::regnamespace::text || '.' || relname as name from pg_class"
+            " where relnamespace in ('accounts'::regnamespace, 'mail'::regnamespace) and relkind in ('r', 'p')"
+            " and not (relrowsecurity and relforcerowsecurity)"
+        )
+    finally:
+        await conn.close()
+    assert [r["name"] for r in open_tables] == []
+
+
+async def test_no_service_role_can_escape_row_level_security(database: Database) -> None:
+    conn = await asyncpg.connect(database.owner_url)
+    try:
+        strong = await conn.fetch(
+            "select rolname from pg_roles where rolname = any($1) and (rolsuper or rolbypassrls or rolcreaterole)",
+            list(ROLES),
+        )
+    finally:
+        await conn.close()
+    assert strong == []
+
+
+async def test_a_query_without_where_sees_one_agency(world: World, admin_pool: Pool) -> None:
+    here, there = await world.agency("riverside"), await world.agency("lakeside")
+    mine = await world.client(here)
+    await world.client(there)
+    async with admin_pool.transaction(here.id) as conn:
+        assert [r["id"] for r in await conn.fetch("select id from accounts.clients")] == [mine.id]
+        assert await conn.execute("update accounts.clients set last_name = 'x'") == "UPDATE 1"
+    async with admin_pool.transaction(None) as conn:
+        assert await conn.fetch("select id from accounts.clients") == []
+
+
+async def test_a_row_of_another_agency_cannot_be_written(world: World, admin_pool: Pool) -> None:
+    here, there = await world.agency("riverside"), await world.agency("lakeside")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        async with admin_pool.transaction(here.id) as conn:
+            await conn.execute("insert into accounts.client_numbers values ($1, 1)", there.id)
+
+
+@pytest.mark.parametrize(
+    ("role", "query"),
+    [
+        ("portico_portal", "select password_hash from accounts.staff_users"),
+        ("portico_portal", "select dynamic_fields from accounts.clients"),
+        ("portico_portal", "update accounts.portal_logins set active = true"),
+        ("portico_portal", "select sealed_secret from mail.deliveries"),
+        ("portico_admin", "select sealed_secret from mail.deliveries"),
+        ("portico_admin", "select body from accounts.outbox"),
+        ("portico_admin", "delete from accounts.clients"),
+        ("portico_notifier", "select password_hash from accounts.portal_logins"),
+        ("portico_notifier", "select id from accounts.clients"),
+        ("portico_audit", "select password_hash from accounts.staff_users"),
+        ("portico_audit", "select first_name from accounts.clients"),
+        ("portico_audit", "select secret_digest from accounts.sessions"),
+        ("portico_relay", "select password_hash from accounts.portal_logins"),
+        ("portico_relay", "select sealed_secret from mail.deliveries"),
+    ],
+)
+async def test_a_role_cannot_read_what_it_does_not_need(database: Database, role: str, query: str) -> None:
+    conn = await asyncpg.connect(database.url(role))
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await conn.execute(query)
+    finally:
+        await conn.close()
+
+
+async def test_the_portal_cannot_touch_a_staff_session(world: World, admin_pool: Pool, portal_pool: Pool) -> None:
+    agency = await world.agency()
+    person = await world.staff(agency)
+    async with admin_pool.transaction(agency.id) as conn:
+        await conn.execute(
+            "insert into accounts.sessions (id, agency_id, kind, staff_user_id, started_at, last_seen_at, expires_at)"
+            " values (gen_random_uuid(), $1, 'staff', $2, now(), now(), now())",
+            agency.id,
+            person.user.id,
+        )
+    async with portal_pool.transaction(agency.id) as conn:
+        assert await conn.fetch("select id from accounts.sessions") == []
+        assert await conn.execute("update accounts.sessions set ended_at = now(), end_reason = 'x'") == "UPDATE 0"
+
+
+async def test_a_service_publishes_keys_only_under_its_own_name(portal_pool: Pool) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        async with portal_pool.transaction(None) as conn:
+            await conn.execute("insert into accounts.signing_keys values ('k', 'portico_admin', $1, now())", bytes(32))
