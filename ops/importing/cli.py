@@ -67,7 +67,7 @@ async def import_file(url: str, file: Path, slug: str, *, dry_run: bool, console
             blocks = await field_blocks.of_agency(conn)
         refused: list[Refused] = []
         good: list[RosterRow] = []
-        for found in rows_of(file, blocks):
+        for found in rows_of(file, blocks, today=system_clock().date()):
             if isinstance(found, RosterRow):
                 good.append(found)
             else:

@@ -90,7 +90,7 @@ class Refused:
     message: str
 
 
-def rows_of(path: Path, blocks: Sequence[Block]) -> Iterator[RosterRow | list[Refused]]:
+def rows_of(path: Path, blocks: Sequence[Block], *, today: date) -> Iterator[RosterRow | list[Refused]]:
     """Every row, good or refused, in the order of the file. Raises Problem when it is no roster at all."""
     seen: dict[str, RosterRow] = {}
     try:
@@ -98,7 +98,7 @@ def rows_of(path: Path, blocks: Sequence[Block]) -> Iterator[RosterRow | list[Re
             reader = csv.DictReader(file, strict=True)
             _check_header(path, reader.fieldnames)
             for values in reader:
-                yield _row(reader.line_num, values, blocks, seen)
+                yield _row(reader.line_num, values, blocks, seen, today)
     except UnicodeDecodeError as error:
         raise Problem(f"{path} is not UTF-8 (byte {error.start}): export it as UTF-8 and try again.") from None
     except csv.Error as error:
@@ -120,13 +120,15 @@ def _check_header(path: Path, names: Sequence[str] | None) -> None:
 
 
 def _row(
-    line: int, values: Mapping[str | None, str | None], blocks: Sequence[Block], seen: dict[str, RosterRow]
+    line: int, values: Mapping[str | None, str | None], blocks: Sequence[Block], seen: dict[str, RosterRow], today: date
 ) -> RosterRow | list[Refused]:
     if None in values or None in values.values():
         return [Refused(line, "row", "The row has more or fewer cells than the first line has columns.")]
     cells = {str(name): (value or "").strip() for name, value in values.items()}
     errors: list[FieldError] = []
     row = _parsed(line, cells, blocks, errors)
+    if row is not None and row.date_of_birth > today:
+        errors.append(FieldError("date_of_birth", "Enter a date that is not in the future."))
     if row is None or errors:
         return [Refused(line, e.field, e.message) for e in errors]
     first = seen.setdefault(row.client_number, row)

@@ -55,6 +55,20 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientNames:
+    """Whose record it is: all that the portal may know of a client."""
+
+    id: UUID
+    first_name: str
+    last_name: str
+
+    @property
+    def name(self) -> str:
+        """First and last name."""
+        return f"{self.first_name} {self.last_name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One case of a client; ``closed_on`` is None while it is open."""
 
@@ -84,6 +98,14 @@ async def by_id(conn: Connection, client_id: UUID) -> Client | None:
     """The client of this id at the transaction's agency."""
     row = await conn.fetchrow(SQL["by_id"], client_id)
     return Client(**row) if row else None
+
+
+async def names(conn: Connection, client_id: UUID) -> ClientNames:
+    """The names of a client whom a portal login belongs to. Raises LookupError."""
+    row = await conn.fetchrow(SQL["names"], client_id)
+    if row is None:
+        raise LookupError(f"no client {client_id}")
+    return ClientNames(**row)
 
 
 async def lock(conn: Connection, client_id: UUID) -> Client | None:

@@ -158,6 +158,16 @@ async def use_refresh(conn: Connection, token: RefreshToken, now: datetime) -> N
     await conn.execute(SQL["use_refresh"], token.digest, now)
 
 
+async def expire_refresh(conn: Connection, session_id: UUID, now: datetime) -> None:
+    """The session's refresh tokens are no good from now on; presenting one is refused and ends nothing."""
+    await conn.execute(SQL["expire_refresh"], session_id, now)
+
+
+async def rotate_secret(conn: Connection, session_id: UUID, secret_digest: bytes) -> None:
+    """The session goes on with another cookie."""
+    await conn.execute(SQL["rotate_secret"], session_id, secret_digest)
+
+
 async def insert_password_token(
     conn: Connection,
     reference: Reference,
@@ -183,6 +193,17 @@ async def lock_password_token(conn: Connection, reference: Reference, now: datet
     """The token that is presented, when it is still good, held until the transaction ends."""
     row = await conn.fetchrow(SQL["lock_password_token"], reference.digest, now)
     return PasswordToken(**row) if row else None
+
+
+async def last_reset(conn: Connection, portal_login_id: UUID, now: datetime) -> datetime | None:
+    """When the reset that is still open was asked for; None when none is."""
+    found: datetime | None = await conn.fetchval(SQL["last_reset"], portal_login_id, now)
+    return found
+
+
+async def void_resets(conn: Connection, portal_login_id: UUID, now: datetime) -> None:
+    """The reset tokens that are open can no longer set this login's password."""
+    await conn.execute(SQL["void_resets"], portal_login_id, now)
 
 
 async def void_password_tokens(conn: Connection, portal_login_id: UUID, now: datetime) -> None:

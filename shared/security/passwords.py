@@ -10,7 +10,7 @@ import os
 import secrets
 import string
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
@@ -18,6 +18,7 @@ from nacl.exceptions import CryptoError
 from nacl.pwhash import argon2id
 
 from shared.errors import Busy
+from shared.security import password_rules
 
 OPERATIONS: Final = 2
 MEMORY_BYTES: Final = 19 * 1024 * 1024
@@ -56,6 +57,10 @@ class PasswordHasher:
         nobody learns from the clock which usernames exist."""
         matches = await self._in_pool(lambda: _verify(stored or self._decoy, password))
         return matches and stored is not None
+
+    async def check_rules(self, password: str, *, context: Sequence[str]) -> None:
+        """The rules for a password of one's own: they cost computing too. Raises PasswordRefused."""
+        await self._in_pool(lambda: password_rules.check(password, context=context))
 
     async def _in_pool(self, work: Callable[[], T]) -> T:
         if self._waiting >= self._limit:

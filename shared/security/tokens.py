@@ -189,9 +189,9 @@ class Verifier:
         return Claims(
             audience=audience,
             issuer=issuer,
-            subject=UUID(claims["sub"]),
-            session_id=UUID(claims["sid"]),
-            agency_id=UUID(claims["agy"]),
+            subject=UUID(str(claims["sub"])),
+            session_id=UUID(str(claims["sid"])),
+            agency_id=UUID(str(claims["agy"])),
             expires_at=expires_at,
         )
 

@@ -3,6 +3,10 @@
 select id, client_number, first_name, last_name, date_of_birth, portal_refused, dynamic_fields, version, updated_at
 from accounts.clients where id = $1;
 
+-- name: names
+-- Whose record it is: all that the portal may know of a client.
+select id, first_name, last_name from accounts.clients where id = $1;
+
 -- name: lock
 -- The same, and nobody else changes it until this transaction ends.
 select id, client_number, first_name, last_name, date_of_birth, portal_refused, dynamic_fields, version, updated_at

@@ -59,6 +59,14 @@ where digest = $1 and kind = $2 for update;
 -- It has been exchanged.
 update accounts.refresh_tokens set used_at = $2 where digest = $1;
 
+-- name: expire_refresh
+-- Those of a session whose owner got new ones in exchange for a password: the old ones are no good, and no sign of theft.
+update accounts.refresh_tokens set expires_at = $2 where session_id = $1 and expires_at > $2;
+
+-- name: rotate_secret
+-- The cookie that a session goes on with; the one before is no good.
+update accounts.sessions set secret_digest = $2 where id = $1 and ended_at is null;
+
 -- name: insert_password_token
 -- A token that lets its bearer set a password once.
 insert into accounts.password_tokens (digest, agency_id, portal_login_id, purpose, issued_at, expires_at)
@@ -68,6 +76,15 @@ values ($1, $2, $3, $4, $5, $6);
 -- The token that is presented, if it is still good.
 select digest, portal_login_id, purpose, expires_at from accounts.password_tokens
 where digest = $1 and used_at is null and expires_at > $2 for update;
+
+-- name: last_reset
+-- When the reset that is still open was asked for.
+select max(issued_at) from accounts.password_tokens
+where portal_login_id = $1 and purpose = 'reset' and used_at is null and expires_at > $2;
+
+-- name: void_resets
+-- A newer reset takes the place of those that are open.
+update accounts.password_tokens set used_at = $2 where portal_login_id = $1 and purpose = 'reset' and used_at is null;
 
 -- name: void_password_tokens
 -- Whatever could set this login's password can no longer do it.
