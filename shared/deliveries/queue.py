@@ -1,0 +1,78 @@
+"""The Celery queue that tells the notifier which deliveries are due: an id a message, and nothing else.
+
+The delivery's row is the truth. A message that is lost is put again by the notifier's sweep; one that comes twice finds
+the row taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from celery import Celery
+
+QUEUE: Final = "deliveries"
+TASK: Final = "portico.deliver"
+
+# A task that nobody acknowledged comes back after this. A delivery takes a minute at most, and the shortest value of
+# all programs on a broker counts for all of them.
+VISIBILITY_SECONDS: Final = 300
+
+
+def celery_app(broker_url: str) -> Celery:
+    """The settings that both sides share."""
+    app = Celery("portico", broker=broker_url, set_as_current=False)
+    app.conf.update(
+        # JSON only: a message must never be able to name code.
+        accept_content=["json"],
+        task_serializer="json",
+        # What became of a delivery is in its row.
+        task_ignore_result=True,
+        result_backend=None,
+        task_default_queue=QUEUE,
+        # With a late acknowledgement the task of a worker that dies comes back; the row's lease makes that harmless.
+        task_acks_late=True,
+        # One at a time, so that a slow mail server does not hold tasks that another worker could take.
+        worker_prefetch_multiplier=1,
+        # Nobody may learn from events or headers what a task carries.
+        worker_send_task_events=False,
+        task_send_sent_event=False,
+        enable_utc=True,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={
+            "visibility_timeout": VISIBILITY_SECONDS,
+            # A connection that went silent has to be noticed; kombu waits for ever otherwise.
+            "socket_timeout": 30,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 15,
+        },
+        # Publishers give up soon: the outbox keeps the row and the relay tries again.
+        task_publish_retry=False,
+        broker_connection_timeout=5,
+    )
+    return app
+
+
+class CeleryDeliveryQueue:
+    """Puts delivery ids on the queue without holding up the event loop."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    async def put_all(self, delivery_ids: Sequence[str]) -> None:
+        """Put a task for each. Raises what kombu raises when the broker is away."""
+        if delivery_ids:
+            await asyncio.to_thread(self._send, list(delivery_ids))
+
+    def _send(self, delivery_ids: list[str]) -> None:
+        with self._app.producer_or_acquire() as producer:
+            for delivery_id in delivery_ids:
+                self._app.send_task(
+                    TASK, args=[delivery_id], queue=QUEUE, producer=producer, argsrepr="(delivery)", kwargsrepr="{}"
+                )
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._app.close()

@@ -1,0 +1,110 @@
+"""The whole product, started as a user starts it: `portico up --demo` on a data folder and ports of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+ROOT = Path(__file__).parents[2]
+_OFFSETS = (1, 2, 3, 5, 6)
+_START_SECONDS = 120
+
+
+def free_port_base() -> int:
+    """A base under which all the ports of a stack are free right now."""
+    for base in range(20_000 + os.getpid() % 10_000, 60_000, 10):
+        if all(_is_free(base + offset) for offset in _OFFSETS):
+            return base
+    raise RuntimeError("no free ports")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as sock:
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A running stack; ``ready`` is its ready file."""
+
+    ready: dict[str, Any]
+    data: Path
+    process: subprocess.Popen[bytes]
+
+    def password(self, agency: str, username: str) -> str:
+        """A sample staff user's password."""
+        for item in self.ready["agencies"]:
+            if item["slug"] == agency:
+                for person in item["staff"]:
+                    if person["username"] == username:
+                        return str(person["password"])
+        raise LookupError(f"{agency}/{username}")
+
+    def admin(self, path: str = "") -> str:
+        """An address of the admin service."""
+        return f"{self.ready['admin_url']}/{path}"
+
+    def portal(self, path: str = "") -> str:
+        """An address of the portal service."""
+        return f"{self.ready['portal_url']}/{path}"
+
+    def mails(self, address: str) -> list[dict[str, Any]]:
+        """The mails to an address, newest first."""
+        url = f"{self.ready['mailbox_url']}/api/messages?to={quote(address)}"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            items: list[dict[str, Any]] = json.load(answer)["items"]
+        return items
+
+    def wait_for_mail(self, address: str, *, count: int = 1, seconds: float = 20) -> dict[str, Any]:
+        """The newest mail to an address, once there are ``count``."""
+        found = eventually(lambda: m if len(m := self.mails(address)) >= count else None, seconds)
+        return found[0]
+
+
+def eventually(look: Any, seconds: float = 15) -> Any:
+    """What ``look`` answers as soon as it is truthy. Raises TimeoutError."""
+    end = time.monotonic() + seconds
+    while not (found := look()):
+        if time.monotonic() > end:
+            raise TimeoutError("it did not happen in time")
+        time.sleep(0.05)
+    return found
+
+
+def start(data: Path, *arguments: str) -> Product:
+    """Start the stack and wait until it is ready."""
+    ready = data.parent / f"{data.name}-ready.json"
+    ready.unlink(missing_ok=True)
+    log = (data.parent / f"{data.name}.log").open("ab")
+    command = [sys.executable, "-m", "ops", "up", "--demo", "--data", str(data), "--ready-file", str(ready)]
+    command += ["--port-base", str(free_port_base()), *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    log.close()
+    end = time.monotonic() + _START_SECONDS
+    while not ready.exists():
+        if process.poll() is not None or time.monotonic() > end:
+            process.kill()
+            output = (data.parent / f"{data.name}.log").read_text(errors="replace")
+            raise RuntimeError(f"the stack did not start:\n{output[-4000:]}")
+        time.sleep(0.05)
+    return Product(json.loads(ready.read_text()), data, process)
+
+
+def stop(product: Product) -> None:
+    """Stop it as Ctrl-C does."""
+    product.process.send_signal(signal.SIGTERM)
+    product.process.wait(60)
