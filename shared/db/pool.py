@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -46,6 +46,7 @@ class Pool:
         application_name: str = "portico",
         command_timeout: float = 15.0,
         acquire_timeout: float = 5.0,
+        server_settings: Mapping[str, str] | None = None,
     ) -> Pool:
         """Connect lazily (no connection is made before it is needed). Times in seconds."""
         pool = await asyncpg.create_pool(
@@ -56,7 +57,7 @@ class Pool:
             reset=_nothing_to_reset,
             command_timeout=command_timeout,
             timeout=acquire_timeout,
-            server_settings={"application_name": application_name, "timezone": "UTC"},
+            server_settings={"application_name": application_name, "timezone": "UTC"} | dict(server_settings or {}),
         )
         return cls(pool, size, acquire_timeout)
 

@@ -114,6 +114,7 @@ class KeyRing:
     def __init__(self, keys: Mapping[str, tuple[str, bytes]] | None = None) -> None:
         self._keys: dict[str, tuple[str, Ed25519PublicKey]] = {}
         self._raw: dict[str, tuple[str, bytes]] = {}
+        self.loaded = False
         self._replace(keys or {})
 
     def _replace(self, keys: Mapping[str, tuple[str, bytes]]) -> None:
@@ -130,6 +131,7 @@ class KeyRing:
         async with pool.transaction(None) as conn:
             rows = await conn.fetch(SQL["all"])
         self._replace({r["kid"]: (r["issuer"], r["public_key"]) for r in rows})
+        self.loaded = True
 
     def find(self, kid: str) -> tuple[str, Ed25519PublicKey] | None:
         """(issuer, key), or None when no such key is known here."""

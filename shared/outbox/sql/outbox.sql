@@ -5,7 +5,7 @@ where published_at is null order by created_at, id limit $1 for update skip lock
 
 -- name: mark_published
 -- They are on their way. A delivery's row is its own confirmation: the notifier's sweep looks after it.
-update {table} set published_at = $2, confirmed_at = case when kind = 'delivery' then $2 end where id = any($1::uuid[]);
+update {table} set published_at = $2::timestamptz, confirmed_at = case when kind = 'delivery' then $2::timestamptz end where id = any($1::uuid[]);
 
 -- name: oldest_unpublished
 -- For the figures: how long the oldest row has been waiting.

@@ -1,0 +1,141 @@
+"""The audit service, put together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from aiohttp import web
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+import shared.db
+from services.audit import store
+from services.audit.api import routes
+from services.audit.consumer import Consumer
+from services.audit.figures import Figures
+from services.audit.keys import (
+    ACCOUNTS_POOL,
+    CONSUMER,
+    KEY_RING,
+    LOGS,
+    SETTINGS,
+    STORE_POOL,
+    VERIFIER,
+    VIEWERS,
+)
+from services.audit.queries import Logs
+from services.audit.settings import AuditSettings
+from services.audit.viewers import Viewers
+from shared.clock import Clock, system_clock
+from shared.db import Pool
+from shared.http.application import create_app
+from shared.http.background import background
+from shared.http.keys import CLOCK, METRICS
+from shared.http.openapi import openapi_routes
+from shared.http.readiness import Check, NotReady
+from shared.security.tokens import KeyRing, Verifier
+
+# A key that a service has just published is known here after this long at the latest.
+_KEYS_EVERY_SECONDS: Final = 5.0
+_PARTITIONS_EVERY_SECONDS: Final = 3600.0
+_REDIS_SECONDS: Final = 10.0
+_DESCRIPTION = "The record of everything that happened: the Client Action Log and the Face Sheet Change Log."
+# Partitions are chosen by the ids that a query names, so a plan for any ids would look into all of them.
+_STORE_SETTINGS: Final = {"plan_cache_mode": "force_custom_plan"}
+
+
+def create_audit(settings: AuditSettings, *, clock: Clock = system_clock) -> web.Application:
+    """The audit service's application; connections are made when it starts."""
+    app = create_app(
+        public_url=settings.public_url,
+        clock=clock,
+        trusted_proxies=settings.trusted_proxies,
+        unavailable=shared.db.Unavailable,
+    )
+    app[SETTINGS] = settings
+    app[KEY_RING] = KeyRing()
+    app[VERIFIER] = Verifier(app[KEY_RING], clock)
+    app.add_routes([*openapi_routes("Portico audit", "1", _DESCRIPTION), *routes()])
+    app.cleanup_ctx.extend([_databases, _keys, _partitions, _consumer])
+    return app
+
+
+def ready_checks(app: web.Application) -> Mapping[str, Check]:
+    """What the audit service can't serve without. Redis is not among it: the logs are read from PostgreSQL."""
+
+    async def accounts() -> None:
+        await app[ACCOUNTS_POOL].check()
+
+    async def events() -> None:
+        await app[STORE_POOL].check()
+
+    async def keys() -> None:
+        if not app[KEY_RING].loaded:
+            raise NotReady("public keys were not read yet; are the migrations applied?")
+
+    return {"accounts database": accounts, "audit store": events, "keys": keys}
+
+
+@asynccontextmanager
+async def _databases(app: web.Application) -> AsyncIterator[None]:
+    settings = app[SETTINGS]
+    accounts = await Pool.open(settings.database_url, size=8, application_name="portico-audit")
+    events = await Pool.open(
+        settings.store_url, size=8, application_name="portico-audit-store", server_settings=_STORE_SETTINGS
+    )
+    app[ACCOUNTS_POOL], app[STORE_POOL] = accounts, events
+    app[VIEWERS] = Viewers(accounts, app[CLOCK])
+    app[LOGS] = Logs(events, app[CLOCK])
+    try:
+        yield
+    finally:
+        await asyncio.gather(accounts.close(), events.close())
+
+
+@asynccontextmanager
+async def _keys(app: web.Application) -> AsyncIterator[None]:
+    async def run() -> None:
+        while True:
+            await app[KEY_RING].refresh(app[ACCOUNTS_POOL])
+            await asyncio.sleep(_KEYS_EVERY_SECONDS)
+
+    async with background(run, "signing keys", longest_pause=5.0):
+        yield
+
+
+@asynccontextmanager
+async def _partitions(app: web.Application) -> AsyncIterator[None]:
+    async def run() -> None:
+        while True:
+            await store.ensure_partitions(app[STORE_POOL], app[CLOCK]())
+            await asyncio.sleep(_PARTITIONS_EVERY_SECONDS)
+
+    async with background(run, "partitions"):
+        yield
+
+
+@asynccontextmanager
+async def _consumer(app: web.Application) -> AsyncIterator[None]:
+    redis = Redis.from_url(
+        app[SETTINGS].redis_url,
+        socket_timeout=_REDIS_SECONDS,
+        socket_connect_timeout=_REDIS_SECONDS,
+        socket_keepalive=True,
+    )
+    # A name of its own for each process: what a dead one left is claimed, and the name forgotten.
+    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    figures = Figures(app[METRICS].registry)
+    app[CONSUMER] = Consumer(app[STORE_POOL], redis, name=name, clock=app[CLOCK], figures=figures)
+    try:
+        async with background(app[CONSUMER].run, "consumer"):
+            yield
+        with suppress(RedisError, OSError, TimeoutError):
+            await app[CONSUMER].leave()
+    finally:
+        await redis.aclose()

@@ -1,0 +1,269 @@
+"""Reads the stream as one of any number of consumers: store, commit, acknowledge.
+
+Whatever dies in between is claimed and stored again by another consumer; the event's id absorbs the twin. What cannot
+be stored becomes a dead letter and never stands in the way of the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, cast
+from uuid import UUID
+
+import structlog
+from pydantic import BaseModel, ValidationError
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from services.audit import store
+from services.audit.figures import Figures
+from services.audit.store import Received
+from shared.clock import Clock
+from shared.db import Pool
+from shared.events import from_json
+from shared.streams import FIELD, GROUP, STREAM
+
+log = structlog.get_logger(__name__)
+
+Entry: TypeAlias = tuple[bytes, Mapping[bytes, bytes] | None]
+
+BATCH: Final = 1000
+_WAIT_MILLISECONDS: Final = 500
+# At least three times as long as the worst batch takes: whoever holds entries longer is taken for dead.
+CLAIM_IDLE_MILLISECONDS: Final = 60_000
+_TEND_EVERY_SECONDS: Final = 15.0
+# A consumer that has nothing pending and was not seen for so long is one of a process that is gone.
+_FORGET_CONSUMER_MILLISECONDS: Final = 3_600_000
+_FIRST_PAUSE: Final = 0.2
+_LONGEST_PAUSE: Final = 5.0
+_LONGEST_REASON: Final = 500
+
+
+class _EventId(BaseModel):
+    """The one field that is read of an event that cannot be read otherwise."""
+
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class _Dead:
+    stream_id: str
+    event_id: UUID | None
+    body: str
+    reason: str
+
+
+class Consumer:
+    """One consumer of the group. ``name`` must be its own; ``claim_idle`` is in milliseconds."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        redis: Redis,
+        *,
+        name: str,
+        clock: Clock,
+        figures: Figures,
+        claim_idle: int = CLAIM_IDLE_MILLISECONDS,
+        tend_every: float = _TEND_EVERY_SECONDS,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._pool = pool
+        self._redis = redis
+        self.name = name
+        self._clock = clock
+        self._figures = figures
+        self._claim_idle = claim_idle
+        self._tend_every = tend_every
+        self._jitter = jitter
+        self.running = False
+
+    async def run(self) -> None:
+        """Consume until cancelled. Trouble with Redis or PostgreSQL makes it wait; nothing is acknowledged meanwhile."""
+        failed = 0
+        tended = float("-inf")
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                if not self.running:
+                    await self._join()
+                if loop.time() - tended >= self._tend_every:
+                    await self.tend()
+                    tended = loop.time()
+                await self.consume_once()
+                failed = 0
+            except Exception as error:  # noqa: BLE001 - entries stay pending whatever happened: wait, join again
+                failed += 1
+                self.running = False
+                self._figures.failures.inc()
+                if failed == 1:
+                    log.warning("consumer waits", reason=type(error).__name__)
+                await asyncio.sleep(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**failed) * (0.5 + self._jitter() / 2))
+
+    async def _join(self) -> None:
+        await ensure_group(self._redis)
+        # What this name took and did not finish, before anything new.
+        while entries := await self._read("0"):
+            await self.settle(entries)
+        self.running = True
+
+    async def consume_once(self, *, wait_milliseconds: int = _WAIT_MILLISECONDS) -> int:
+        """Read, store and acknowledge one batch; answers its size.
+
+        A batch is what is there: small when little happens, so that nobody waits, and large under load.
+        """
+        entries = await self._read(">", wait_milliseconds)
+        await self.settle(entries)
+        return len(entries)
+
+    async def _read(self, start: str, wait_milliseconds: int | None = None) -> list[Entry]:
+        answer = await self._redis.xreadgroup(GROUP, self.name, {STREAM: start}, count=BATCH, block=wait_milliseconds)
+        if not answer:
+            return []
+        # RESP2 answers a list of pairs, RESP3 a map from the stream to its batches.
+        if isinstance(answer, dict):
+            batches = cast("list[list[Entry]]", next(iter(answer.values())))
+            return [entry for batch in batches for entry in batch]
+        return cast("list[Entry]", answer[0][1])
+
+    async def settle(self, entries: Iterable[Entry]) -> None:
+        """Store entries, keep what cannot be stored as dead letters, then acknowledge all of them."""
+        entries = list(entries)
+        if not entries:
+            return
+        received: list[Received] = []
+        dead: list[_Dead] = []
+        for stream_id, fields in entries:
+            read = _decoded(stream_id.decode(), fields)
+            if isinstance(read, Received):
+                received.append(read)
+            elif read is not None:
+                dead.append(read)
+        new, refused = await store.store_batch(self._pool, received)
+        dead += [_Dead(r.stream_id, r.envelope.id, r.envelope.to_json(), reason) for r, reason in refused]
+        await self._bury(dead)
+        await self._redis.xack(STREAM, GROUP, *(stream_id for stream_id, _ in entries))
+        self._count(received, new=new, dead=len(dead), refused=len(refused))
+
+    async def _bury(self, dead: list[_Dead]) -> None:
+        if not dead:
+            return
+        async with self._pool.transaction(None) as conn:
+            for letter in dead:
+                await store.insert_dead_letter(
+                    conn,
+                    stream_id=letter.stream_id,
+                    event_id=letter.event_id,
+                    body=letter.body,
+                    reason=letter.reason,
+                    now=self._clock(),
+                )
+                log.error("event could not be stored", stream_id=letter.stream_id, reason=letter.reason)
+
+    def _count(self, received: list[Received], *, new: int, dead: int, refused: int) -> None:
+        figures = self._figures
+        figures.batch_size.observe(len(received) + dead - refused)
+        figures.stored.inc(new)
+        figures.duplicates.inc(len(received) - refused - new)
+        figures.dead_letters.inc(dead)
+        now = self._clock()
+        if received:
+            figures.latency.observe(max(0.0, (now - received[-1].envelope.occurred_at).total_seconds()))
+
+    async def tend(self) -> None:
+        """Claim what dead consumers left, forget consumers that are gone, trim, and take the group's figures."""
+        await self.claim()
+        await self._forget_consumers()
+        await self.trim()
+        for group in await self._redis.xinfo_groups(STREAM):
+            if _text(group["name"]) == GROUP:
+                self._figures.lag.set(group.get("lag") or 0)
+                self._figures.pending.set(group["pending"])
+
+    async def claim(self) -> int:
+        """Settle what others read and did not acknowledge for too long; answers how much that was."""
+        cursor: str | bytes = "0-0"
+        claimed = 0
+        while True:
+            # The third part names entries that were deleted from the stream: Redis drops them from the pending list.
+            cursor, entries, *_ = await self._redis.xautoclaim(
+                STREAM, GROUP, self.name, min_idle_time=self._claim_idle, start_id=cursor, count=BATCH
+            )
+            await self.settle(entries)
+            claimed += len(entries)
+            if _text(cursor) == "0-0":
+                return claimed
+
+    async def _forget_consumers(self) -> None:
+        for other in await self._redis.xinfo_consumers(STREAM, GROUP):
+            gone = other["idle"] >= _FORGET_CONSUMER_MILLISECONDS and other["pending"] == 0
+            if gone and _text(other["name"]) != self.name:
+                await self._redis.xgroup_delconsumer(STREAM, GROUP, other["name"])
+
+    async def trim(self) -> None:
+        """Cut off what every group has acknowledged, and nothing else."""
+        floors = [await self._floor(group) for group in await self._redis.xinfo_groups(STREAM)]
+        if floors:
+            # Approximate: Redis frees whole nodes, which never reaches beyond the floor.
+            await self._redis.xtrim(STREAM, minid=_joined(min(floors)), approximate=True)
+
+    async def _floor(self, group: Mapping[str, Any]) -> tuple[int, int]:
+        if group["pending"]:
+            pending = await self._redis.xpending(STREAM, group["name"])
+            if pending.get("min"):
+                return _parted(pending["min"])
+        # Nothing pending: all up to the last delivered one was acknowledged; that one itself may stay.
+        return _parted(group["last-delivered-id"])
+
+    async def leave(self) -> None:
+        """Take the name out of the group, unless something is still pending under it."""
+        for own in await self._redis.xinfo_consumers(STREAM, GROUP):
+            if _text(own["name"]) == self.name and own["pending"] == 0:
+                await self._redis.xgroup_delconsumer(STREAM, GROUP, self.name)
+
+
+async def ensure_group(redis: Redis) -> None:
+    """The group reads from the very beginning: one that began at the end would skip what waits there already."""
+    try:
+        await redis.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+    except ResponseError as error:
+        if "BUSYGROUP" not in str(error):
+            raise
+
+
+def _decoded(stream_id: str, fields: Mapping[bytes, bytes] | None) -> Received | _Dead | None:
+    body = (fields or {}).get(FIELD.encode())
+    if not fields:
+        # Trimmed or deleted while it was pending: the reconciler sends the event again.
+        return None
+    if body is None:
+        return _Dead(stream_id, None, repr(dict(fields)), f"the entry has no field {FIELD}")
+    try:
+        return Received(stream_id, from_json(body))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        reason = f"no event: {'.'.join(str(p) for p in first['loc'])} {first['msg']}"[:_LONGEST_REASON]
+        return _Dead(stream_id, _id_of(body), body.decode("utf-8", "replace"), reason)
+
+
+def _id_of(body: bytes) -> UUID | None:
+    try:
+        return _EventId.model_validate_json(body).id
+    except ValidationError:
+        return None
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _parted(stream_id: str | bytes) -> tuple[int, int]:
+    milliseconds, _, number = _text(stream_id).partition("-")
+    return int(milliseconds), int(number)
+
+
+def _joined(stream_id: tuple[int, int]) -> str:
+    return f"{stream_id[0]}-{stream_id[1]}"

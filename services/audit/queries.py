@@ -1,0 +1,139 @@
+"""The two logs, read from the store: keyset paging on the event's id, which is its time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from services.audit import store
+from shared.actors import Actor
+from shared.clock import Clock
+from shared.db import Connection, Pool, named_queries
+from shared.events import Envelope, EventIds, Subject, lowest_id_at
+from shared.events.catalogue import LogViewed
+
+SQL: Final = named_queries(__package__, "sql/logs.sql")
+
+_HIGHEST: Final = UUID(int=2**128 - 1)
+_LOWEST: Final = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some events, newest first; ``more`` when older ones follow."""
+
+    events: Sequence[Envelope]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFilter:
+    """What the change log is filtered by. Both dates are days of the agency's zone, and inclusive."""
+
+    change_type: str | None = None
+    changed_by: str | None = None
+    start_date: date | None = None
+    end_date: date | None = None
+
+    def bounds(self, zone: ZoneInfo) -> tuple[UUID, UUID]:
+        """Ids from the first inclusive to the second exclusive."""
+        low = lowest_id_at(_midnight(self.start_date, zone)) if self.start_date else _LOWEST
+        high = lowest_id_at(_midnight(self.end_date + timedelta(days=1), zone)) if self.end_date else _HIGHEST
+        return low, high
+
+    def named(self) -> dict[str, str]:
+        """The filters that are set, in words."""
+        fields = ("change_type", "changed_by", "start_date", "end_date")
+        return {name: str(value) for name in fields if (value := getattr(self, name)) is not None}
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time.min, tzinfo=zone)
+
+
+class Logs:
+    """Reads the logs of one agency at a time; that staff read them is an event itself."""
+
+    def __init__(self, pool: Pool, clock: Clock, ids: EventIds | None = None) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._ids = ids or EventIds()
+
+    async def activity(
+        self,
+        actor: Actor,
+        *,
+        portal_login_id: UUID | None,
+        client_id: UUID | None,
+        before: UUID | None,
+        limit: int,
+    ) -> Page:
+        """The Client Action Log of a login, or of all logins of a client."""
+        query, key = ("activity_of_login", portal_login_id) if portal_login_id else ("activity_of_client", client_id)
+        async with self._pool.transaction(actor.agency_id) as conn:
+            rows = await conn.fetch(SQL[query], actor.agency_id, key, before or _HIGHEST, limit + 1)
+            if actor.kind == "staff" and before is None:
+                subject = Subject(client_id=client_id, portal_login_id=portal_login_id)
+                await self._note(conn, actor, LogViewed(log="activity"), subject)
+        return _page([Envelope.model_validate(r["body"]) for r in rows], limit)
+
+    async def changes(
+        self,
+        actor: Actor,
+        *,
+        client_id: UUID | None,
+        wanted: ChangeFilter,
+        zone: ZoneInfo,
+        before: UUID | None,
+        limit: int,
+    ) -> Page:
+        """The Face Sheet Change Log of a client, or of all of the agency's clients."""
+        low, high = wanted.bounds(zone)
+        query = "changes_of_client" if client_id else "changes_of_agency"
+        async with self._pool.transaction(actor.agency_id) as conn:
+            rows = await conn.fetch(
+                SQL[query],
+                actor.agency_id,
+                client_id,
+                min(before or _HIGHEST, high),
+                low,
+                wanted.change_type,
+                wanted.changed_by,
+                limit + 1,
+            )
+            if before is None:
+                viewed = LogViewed(log="changes", filters=wanted.named())
+                await self._note(conn, actor, viewed, Subject(client_id=client_id))
+        return _page([Envelope.model_validate(r["body"]) for r in rows], limit)
+
+    async def filters(self, actor: Actor, client_id: UUID) -> tuple[list[str], list[tuple[str, str]]]:
+        """The change types, and the people (key, name), that a client's change log holds."""
+        async with self._pool.transaction(actor.agency_id) as conn:
+            types = [r["change_type"] for r in await conn.fetch(SQL["change_types"], actor.agency_id, client_id)]
+            people = await conn.fetch(SQL["changed_by"], actor.agency_id, client_id)
+        by_name = sorted(((r["actor_key"], r["actor_name"]) for r in people), key=lambda p: p[1].casefold())
+        return types, by_name
+
+    async def _note(self, conn: Connection, actor: Actor, viewed: LogViewed, subject: Subject) -> None:
+        """Store that the log was read, in the transaction that read it: the store is this service's own."""
+        now = self._clock()
+        event = Envelope(
+            id=self._ids(now),
+            type=viewed.type,
+            version=viewed.version,
+            agency_id=actor.agency_id,
+            occurred_at=now,
+            actor=actor.as_event_actor(),
+            subject=subject,
+            request_id=actor.request_id,
+            payload=viewed.model_dump(mode="json"),
+        )
+        await store.insert_events(conn, [event])
+
+
+def _page(events: list[Envelope], limit: int) -> Page:
+    return Page(events[:limit], more=len(events) > limit)
