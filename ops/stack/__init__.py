@@ -1,0 +1,1 @@
+"""The local stack: real PostgreSQL, Valkey, mailbox and the four services as processes of this machine."""
