@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import date, datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from pydantic import Field
+from redis.exceptions import RedisError
 
 from services.audit import store
-from services.audit.keys import LOGS, STORE_POOL, VERIFIER, VIEWERS
+from services.audit.keys import CONSUMER, LOGS, STORE_POOL, VERIFIER, VIEWERS
 from services.audit.queries import ChangeFilter, Page
 from services.audit.viewers import Viewer
 from shared.errors import FieldError, InvalidFields, NotAllowed, NotFound, NotSignedIn
@@ -30,6 +31,7 @@ _MOST_IDS = 1000
 _TAG = "Logs"
 # Between services a thousand ids travel at once.
 _HELD_LIMIT = 128 * 1024
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ActivityQuery(Query):
@@ -122,9 +124,13 @@ class HeldQuestion(Body):
 
 
 class HeldOut(Answer):
-    """Those of them that need not be sent again."""
+    """Those of them that need not be sent again.
+
+    What was put on the stream after ``unread_since`` may still be on its way here; null when everything was read.
+    """
 
     held: list[UUID]
+    unread_since: Timestamp | None
 
 
 def _claims(request: web.Request, *audiences: Audience) -> Claims:
@@ -168,21 +174,18 @@ async def _whose_activity(
     request: web.Request, viewer: Viewer, asked: ActivityQuery
 ) -> tuple[UUID | None, UUID | None]:
     if viewer.kind == "portal":
-        foreign = asked.portal_login_id not in (None, viewer.person_id) or asked.client_id not in (
-            None,
-            viewer.client_id,
-        )
-        if foreign:
+        named = (asked.portal_login_id or viewer.person_id, asked.client_id or viewer.client_id)
+        if named != (viewer.person_id, viewer.client_id):
             raise NotFound
-        return viewer.person_id, None
+        return named
     if (asked.portal_login_id is None) == (asked.client_id is None):
         message = "Give either portal_login_id or client_id."
         raise InvalidFields(FieldError("portal_login_id", message), FieldError("client_id", message))
     if asked.portal_login_id:
-        await request.app[VIEWERS].client_of_login(viewer, asked.portal_login_id)
-    elif asked.client_id:
+        return asked.portal_login_id, await request.app[VIEWERS].client_of_login(viewer, asked.portal_login_id)
+    if asked.client_id:
         await request.app[VIEWERS].require_client(viewer, asked.client_id)
-    return asked.portal_login_id, asked.client_id
+    return None, asked.client_id
 
 
 @operation(
@@ -200,8 +203,6 @@ async def changes(request: web.Request) -> web.Response:
     client_id = await _whose_changes(request, viewer, asked)
     if asked.start_date and asked.end_date and asked.end_date < asked.start_date:
         raise InvalidFields(FieldError("end_date", "Enter a date that is not before the start date."))
-    if asked.end_date == date.max:
-        raise InvalidFields(FieldError("end_date", "Enter an earlier date."))
     page = await request.app[LOGS].changes(
         viewer.actor,
         client_id=client_id,
@@ -257,9 +258,19 @@ async def held(request: web.Request) -> web.Response:
     """Stored, or kept as dead letters: these need not be sent again."""
     _claims(request, INTERNAL)
     question = await read_json(request, HeldQuestion, limit=_HELD_LIMIT)
+    # Before the store is asked: what is read and stored in between then counts as held, never as lost.
+    unread_since = await _unread_since(request)
     async with request.app[STORE_POOL].transaction(None) as conn:
         found = await store.held(conn, question.ids)
-    return json_answer(HeldOut(held=found))
+    return json_answer(HeldOut(held=found, unread_since=unread_since))
+
+
+async def _unread_since(request: web.Request) -> datetime | None:
+    try:
+        return await request.app[CONSUMER].unread_since()
+    except (RedisError, OSError):
+        # Without Redis nobody knows what waits there, and nothing could be sent again either.
+        return _EPOCH
 
 
 def routes() -> list[web.RouteDef]:

@@ -39,10 +39,8 @@ from shared.http.background import background
 from shared.http.keys import CLOCK, METRICS
 from shared.http.openapi import openapi_routes
 from shared.http.readiness import Check, NotReady
-from shared.security.tokens import KeyRing, Verifier
+from shared.security.tokens import KEYS_EVERY, KeyRing, Verifier
 
-# A key that a service has just published is known here after this long at the latest.
-_KEYS_EVERY_SECONDS: Final = 5.0
 _PARTITIONS_EVERY_SECONDS: Final = 3600.0
 _REDIS_SECONDS: Final = 10.0
 _DESCRIPTION = "The record of everything that happened: the Client Action Log and the Face Sheet Change Log."
@@ -103,7 +101,7 @@ async def _keys(app: web.Application) -> AsyncIterator[None]:
     async def run() -> None:
         while True:
             await app[KEY_RING].refresh(app[ACCOUNTS_POOL])
-            await asyncio.sleep(_KEYS_EVERY_SECONDS)
+            await asyncio.sleep(KEYS_EVERY.total_seconds())
 
     async with background(run, "signing keys", longest_pause=5.0):
         yield

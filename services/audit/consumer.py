@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, cast
 from uuid import UUID
 
@@ -75,21 +76,21 @@ class Consumer:
         self._redis = redis
         self.name = name
         self._clock = clock
-        self._figures = figures
+        self.figures = figures
         self._claim_idle = claim_idle
         self._tend_every = tend_every
         self._jitter = jitter
         self.running = False
 
     async def run(self) -> None:
-        """Consume until cancelled. Trouble with Redis or PostgreSQL makes it wait; nothing is acknowledged meanwhile."""
+        """Consume until cancelled. Trouble with Redis or PostgreSQL makes it wait, and nothing is acknowledged."""
         failed = 0
         tended = float("-inf")
         loop = asyncio.get_running_loop()
         while True:
             try:
                 if not self.running:
-                    await self._join()
+                    await self.join()
                 if loop.time() - tended >= self._tend_every:
                     await self.tend()
                     tended = loop.time()
@@ -98,14 +99,14 @@ class Consumer:
             except Exception as error:  # noqa: BLE001 - entries stay pending whatever happened: wait, join again
                 failed += 1
                 self.running = False
-                self._figures.failures.inc()
+                self.figures.failures.inc()
                 if failed == 1:
                     log.warning("consumer waits", reason=type(error).__name__)
                 await asyncio.sleep(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**failed) * (0.5 + self._jitter() / 2))
 
-    async def _join(self) -> None:
+    async def join(self) -> None:
+        """Make sure that there is a group, and finish what this name had taken before."""
         await ensure_group(self._redis)
-        # What this name took and did not finish, before anything new.
         while entries := await self._read("0"):
             await self.settle(entries)
         self.running = True
@@ -164,7 +165,7 @@ class Consumer:
                 log.error("event could not be stored", stream_id=letter.stream_id, reason=letter.reason)
 
     def _count(self, received: list[Received], *, new: int, dead: int, refused: int) -> None:
-        figures = self._figures
+        figures = self.figures
         figures.batch_size.observe(len(received) + dead - refused)
         figures.stored.inc(new)
         figures.duplicates.inc(len(received) - refused - new)
@@ -180,8 +181,8 @@ class Consumer:
         await self.trim()
         for group in await self._redis.xinfo_groups(STREAM):
             if _text(group["name"]) == GROUP:
-                self._figures.lag.set(group.get("lag") or 0)
-                self._figures.pending.set(group["pending"])
+                self.figures.lag.set(group.get("lag") or 0)
+                self.figures.pending.set(group["pending"])
 
     async def claim(self) -> int:
         """Settle what others read and did not acknowledge for too long; answers how much that was."""
@@ -217,6 +218,18 @@ class Consumer:
                 return _parted(pending["min"])
         # Nothing pending: all up to the last delivered one was acknowledged; that one itself may stay.
         return _parted(group["last-delivered-id"])
+
+    async def unread_since(self) -> datetime | None:
+        """Entries put on the stream after this moment (by Redis's clock) may be unread; None when all were read."""
+        try:
+            last = _parted((await self._redis.xinfo_stream(STREAM))["last-generated-id"])
+            groups = await self._redis.xinfo_groups(STREAM)
+        except ResponseError as error:
+            if "no such key" not in str(error):
+                raise
+            return None
+        read = max((_parted(g["last-delivered-id"]) for g in groups if _text(g["name"]) == GROUP), default=(0, 0))
+        return None if read >= last else datetime.fromtimestamp(read[0] / 1000, tz=UTC)
 
     async def leave(self) -> None:
         """Take the name out of the group, unless something is still pending under it."""

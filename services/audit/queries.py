@@ -42,8 +42,9 @@ class ChangeFilter:
     def bounds(self, zone: ZoneInfo) -> tuple[UUID, UUID]:
         """Ids from the first inclusive to the second exclusive."""
         low = lowest_id_at(_midnight(self.start_date, zone)) if self.start_date else _LOWEST
-        high = lowest_id_at(_midnight(self.end_date + timedelta(days=1), zone)) if self.end_date else _HIGHEST
-        return low, high
+        if self.end_date is None or self.end_date == date.max:
+            return low, _HIGHEST
+        return low, lowest_id_at(_midnight(self.end_date + timedelta(days=1), zone))
 
     def named(self) -> dict[str, str]:
         """The filters that are set, in words."""
@@ -72,7 +73,7 @@ class Logs:
         before: UUID | None,
         limit: int,
     ) -> Page:
-        """The Client Action Log of a login, or of all logins of a client."""
+        """The Client Action Log of a login (of ``client_id``), or of all logins of a client."""
         query, key = ("activity_of_login", portal_login_id) if portal_login_id else ("activity_of_client", client_id)
         async with self._pool.transaction(actor.agency_id) as conn:
             rows = await conn.fetch(SQL[query], actor.agency_id, key, before or _HIGHEST, limit + 1)

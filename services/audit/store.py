@@ -11,12 +11,17 @@ from uuid import UUID
 import asyncpg
 
 from shared.db import Connection, Pool, named_queries
-from shared.events import Envelope, from_json, known_events
+from shared.events import Envelope, known_events
 
 SQL: Final = named_queries(__package__, "sql/store.sql")
 
 # What PostgreSQL raises about a row itself; anything else is about the database and is tried again.
-BAD_ROW: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.UntranslatableCharacterError)
+BAD_ROW: Final = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    # Too large for an index, nested too deeply.
+    asyncpg.ProgramLimitExceededError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +30,6 @@ class Received:
 
     stream_id: str
     envelope: Envelope
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """What could not be stored; ``body`` is what stood in the stream."""
-
-    id: int
-    stream_id: str
-    event_id: UUID | None
-    body: str
-    reason: str
-    received_at: datetime
-    replayed_at: datetime | None
-    discarded_at: datetime | None
 
 
 def actor_key(envelope: Envelope) -> str:
@@ -111,27 +102,6 @@ async def insert_dead_letter(
     """Keep what could not be stored."""
     # Text in PostgreSQL cannot hold NUL, and what cannot be stored may be there for that very reason.
     await conn.execute(SQL["insert_dead_letter"], stream_id, event_id, body.replace("\x00", "\ufffd"), reason, now)
-
-
-async def dead_letters(conn: Connection, *, also_done: bool, after: int, limit: int) -> list[DeadLetter]:
-    """Dead letters, oldest first; those replayed or discarded only when asked for."""
-    return [DeadLetter(**r) for r in await conn.fetch(SQL["dead_letters"], also_done, after, limit)]
-
-
-async def replay(pool: Pool, letter_id: int, now: datetime) -> bool:
-    """Store a dead letter's event now. False when it is gone or done; raises ValueError when it still does not fit."""
-    async with pool.transaction(None) as conn:
-        row = await conn.fetchrow(SQL["dead_letter"], letter_id)
-        if row is None:
-            return False
-        await insert_events(conn, [from_json(row["body"])])
-        return await conn.fetchval(SQL["mark_replayed"], letter_id, now) is not None
-
-
-async def discard(pool: Pool, letter_id: int, now: datetime) -> bool:
-    """Decide that a dead letter is not needed; it stays readable. False when it is gone or done."""
-    async with pool.transaction(None) as conn:
-        return await conn.fetchval(SQL["mark_discarded"], letter_id, now) is not None
 
 
 async def held(conn: Connection, ids: Sequence[UUID]) -> list[UUID]:

@@ -46,7 +46,7 @@ class Viewers:
         kind: Literal["staff", "portal"] = "staff" if claims.audience == STAFF else "portal"
         now = self._clock()
         async with self._pool.transaction(claims.agency_id) as conn:
-            row = await conn.fetchrow(SQL["session"], claims.session_id)
+            row = await conn.fetchrow(SQL["session"], claims.session_id, claims.subject)
         if row is None or row["kind"] != kind or row["ended_at"] is not None or not row["active"]:
             raise NotSignedIn
         if now >= row["expires_at"] or now - row["last_seen_at"] >= IDLE:

@@ -137,11 +137,17 @@ def _checked_value(entry: Entry, typed: str) -> str:
 
 
 def _checked_email(value: str) -> str:
+    # It may become the address of a portal login, so it has to be one that every mail system takes. An encoded word
+    # (=?...?=) could be decoded into a header of its own.
     try:
-        found = validate_email(value, check_deliverability=False, test_environment=True, globally_deliverable=False)
+        found = validate_email(
+            value, check_deliverability=False, test_environment=True, strict=True, allow_smtputf8=False
+        )
     except EmailNotValidError:
-        raise ValueError("Enter an e-mail address such as name@example.com.") from None
-    return found.normalized
+        found = None
+    if found is None or found.ascii_email is None or "=?" in value or "." not in (found.ascii_domain or ""):
+        raise ValueError("Enter an e-mail address such as name@example.com.")
+    return found.ascii_email
 
 
 def _checked_date(value: str) -> str:

@@ -110,6 +110,12 @@ async def end_open(
     return len(ended)
 
 
+async def open_mail(conn: Connection, portal_login_id: UUID) -> MailName | None:
+    """Which e-mail of a login is on its way right now."""
+    found: MailName | None = await conn.fetchval(SQL["open_mail"], portal_login_id)
+    return found
+
+
 async def of_login(conn: Connection, portal_login_id: UUID, *, before: UUID | None, limit: int) -> list[Delivery]:
     """A login's deliveries with their attempts, newest first; ``before`` is the last id of the page before."""
     rows = await conn.fetch(SQL["of_login"], portal_login_id, before, limit)

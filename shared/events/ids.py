@@ -46,4 +46,5 @@ def time_of(event_id: UUID) -> datetime:
 def lowest_id_at(moment: datetime) -> UUID:
     """The lowest id of an event at ``moment``; ids below it are earlier. For time windows over ids."""
     milliseconds = (moment - _EPOCH) // timedelta(milliseconds=1)
-    return UUID(int=milliseconds << 80)
+    # There are no ids of moments before 1970.
+    return UUID(int=max(0, milliseconds) << 80)

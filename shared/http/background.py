@@ -11,6 +11,8 @@ import structlog
 
 log = structlog.get_logger("shared.http.background")
 
+_CANCEL_AGAIN_SECONDS = 2.0
+
 
 @asynccontextmanager
 async def background(
@@ -31,7 +33,11 @@ async def background(
     try:
         yield
     finally:
-        supervisor.cancel()
+        # More than once: before Python 3.12 asyncio.wait_for, which redis-py sends with, loses a cancellation that
+        # comes in the moment in which what it waits for is done.
+        while not supervisor.done():
+            supervisor.cancel()
+            await asyncio.wait({supervisor}, timeout=_CANCEL_AGAIN_SECONDS)
         with suppress(asyncio.CancelledError):
             await supervisor
 

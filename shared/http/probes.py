@@ -46,7 +46,7 @@ async def _alive(request: web.Request) -> web.Response:
 
 
 async def _ready(request: web.Request) -> web.Response:
-    missing = await request.app[READINESS].missing()
+    missing = await request.app[READINESS].reported()
     return _json({"ready": not missing, "missing": missing}, 503 if missing else 200)
 
 

@@ -45,6 +45,8 @@ class Readiness:
     ) -> None:
         """``checks`` maps a dependency's name, as /readyz shows it, to its check."""
         self.phase = Phase.SERVING
+        # Whether the traffic port is open; None for processes that have none.
+        self.listening: bool | None = None
         self._checks = dict(checks or {})
         self._timeout = timeout_seconds
         self._remember = remember_seconds
@@ -62,6 +64,11 @@ class Readiness:
     def accepting(self) -> bool:
         """Whether connections should be kept: false while the process starts or drains."""
         return self.phase is Phase.SERVING
+
+    async def reported(self) -> dict[str, str]:
+        """What a probe is told is missing: the same, and a traffic port that is not open (yet)."""
+        missing = await self.missing()
+        return missing or ({"traffic port": "not open"} if self.listening is False else {})
 
     async def missing(self) -> dict[str, str]:
         """What is missing, by name, with a reason that holds no secret; empty when everything answers."""

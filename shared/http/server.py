@@ -43,6 +43,7 @@ async def serve(
     readiness = app[READINESS]
     readiness.use(ready_checks)
     readiness.phase = Phase.STARTING
+    readiness.listening = False
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=grace_seconds, keepalive_timeout=_KEEPALIVE_SECONDS)
     with _stop_on_signals() as stop:
         async with probes(settings, readiness, app[METRICS]):
@@ -95,10 +96,12 @@ class _TrafficPort:
                 if self._site is None:
                     await self._open(retrying=opened_before)
                     opened_before = True
+                    readiness.listening = self._site is not None
             elif self._site is not None:
                 unready_since = loop.time() if unready_since is None else unready_since
                 if loop.time() - unready_since >= unready_seconds:
                     await self._close()
+                    readiness.listening = False
             with suppress(TimeoutError):
                 # A closed port is looked at more often: opening late costs more than a cheap question.
                 await asyncio.wait_for(stop.wait(), check_seconds if self._site else check_seconds / 4)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 import structlog
 from aiohttp import ClientError, ClientSession, ClientTimeout
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from shared.clock import Clock
 from shared.db import Connection, Pool, Unavailable
@@ -28,9 +29,23 @@ ASK_AFTER: Final = timedelta(seconds=60)
 KEEP_CONFIRMED: Final = timedelta(days=7)
 BATCH: Final = 1000
 _ANSWER_WITHIN: Final = ClientTimeout(total=10)
-_TROUBLE: tuple[type[BaseException], ...] = (*Unavailable, ClientError)
+_ALWAYS: Final = datetime.max.replace(tzinfo=UTC)
+# ValueError: an answer that cannot be read.
+_TROUBLE: tuple[type[BaseException], ...] = (*Unavailable, ClientError, ValueError)
 
 log = structlog.get_logger(__name__)
+
+
+class _Answer(BaseModel):
+    """What the audit service says: the ids that it holds, and since when the stream has entries that it did not read.
+
+    The moment is by Redis's clock; None when everything was read.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    held: frozenset[UUID]
+    unread_since: AwareDatetime | None
 
 
 @dataclass(slots=True)
@@ -90,11 +105,15 @@ class Reconciler:
         while True:
             async with self._pool.transaction(None) as conn:
                 if not await conn.fetchval(self._sql["try_lock"]):
-                    return again
-                limit = self._clock() - self._ask_after
-                asked = [r["id"] for r in await conn.fetch(self._sql["unconfirmed"], limit, BATCH)]
-                again += await self._settle(conn, asked)
-            if len(asked) < BATCH:
+                    break
+                rows = await conn.fetch(self._sql["unconfirmed"], self._clock() - self._ask_after, BATCH)
+                answer = await self._ask([r["id"] for r in rows])
+                await self._confirm(conn, answer.held)
+                # What the consumers have not come to yet is late, not lost: sending it again would make them later.
+                read_until = answer.unread_since or _ALWAYS
+                lost = [r["id"] for r in rows if r["id"] not in answer.held and r["published_at"] <= read_until]
+                again += await self._send_again(conn, lost)
+            if len(rows) < BATCH or len(answer.held) + len(lost) < len(rows):
                 break
         if again:
             self._wake.set()
@@ -105,9 +124,9 @@ class Reconciler:
         again, last = 0, UUID(int=0)
         while True:
             async with self._pool.transaction(None) as conn:
-                rows = await conn.fetch(self._sql["confirmed_since"], since, last, BATCH)
-                asked = [r["id"] for r in rows]
-                again += await self._settle(conn, asked)
+                asked = [r["id"] for r in await conn.fetch(self._sql["confirmed_since"], since, last, BATCH)]
+                answer = await self._ask(asked)
+                again += await self._send_again(conn, [i for i in asked if i not in answer.held])
             if len(asked) < BATCH:
                 break
             last = asked[-1]
@@ -115,20 +134,21 @@ class Reconciler:
             self._wake.set()
         return again
 
-    async def _settle(self, conn: Connection, asked: Sequence[UUID]) -> int:
-        if not asked:
-            return 0
-        held = await self._held(asked)
-        missing = [i for i in asked if i not in held]
-        await conn.execute(self._sql["confirm"], list(held), self._clock())
-        await conn.execute(self._sql["send_again"], missing)
-        self.figures.confirmed += len(held)
-        self.figures.sent_again += len(missing)
-        if missing:
-            log.warning("events sent again", count=len(missing))
-        return len(missing)
+    async def _confirm(self, conn: Connection, held: frozenset[UUID]) -> None:
+        if held:
+            await conn.execute(self._sql["confirm"], list(held), self._clock())
+            self.figures.confirmed += len(held)
 
-    async def _held(self, ids: Sequence[UUID]) -> set[UUID]:
+    async def _send_again(self, conn: Connection, lost: Sequence[UUID]) -> int:
+        if lost:
+            await conn.execute(self._sql["send_again"], lost)
+            self.figures.sent_again += len(lost)
+            log.warning("events sent again", count=len(lost))
+        return len(lost)
+
+    async def _ask(self, ids: Sequence[UUID]) -> _Answer:
+        if not ids:
+            return _Answer(held=frozenset(), unread_since=None)
         token = self._signer.mint(INTERNAL, lifetime=SERVICE_TOKEN)
         async with self._http.post(
             self._url,
@@ -136,10 +156,10 @@ class Reconciler:
             headers={"Authorization": f"Bearer {token}"},
             timeout=_ANSWER_WITHIN,
             raise_for_status=True,
-        ) as answer:
-            body = await answer.json()
+        ) as response:
+            answer = _Answer.model_validate_json(await response.read())
         # Only what was asked for counts, whatever is answered.
-        return {UUID(i) for i in body["held"]} & set(ids)
+        return _Answer(held=answer.held & frozenset(ids), unread_since=answer.unread_since)
 
     async def forget(self) -> int:
         """Delete what was confirmed long ago; answers how many rows."""

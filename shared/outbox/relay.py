@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
@@ -63,7 +63,11 @@ class Relay:
     ) -> None:
         self._pool = pool
         self._redis = redis
-        self._deliveries = deliveries
+        # Where each kind of row goes.
+        self._ways: Mapping[str, Callable[[Sequence[str]], Awaitable[None]]] = {
+            "event": self._send_events,
+            "delivery": deliveries.put_all,
+        }
         self._sql = queries_of(table)
         self._wake = wake
         self._clock = clock
@@ -94,29 +98,41 @@ class Relay:
         self._wake.clear()
 
     async def drain(self) -> int:
-        """Publish until nothing is left; answers how many rows that were."""
-        total = 0
-        while count := await self.publish_batch():
+        """Publish until nothing is left; answers how many rows that were.
+
+        The stream and the queue may be on different servers: when one is away the other still gets its rows, and then
+        the trouble is raised.
+        """
+        total, troubles, kinds = 0, [], list(self._ways)
+        while kinds:
+            count = 0
+            for kind in tuple(kinds):
+                try:
+                    count += await self.publish_batch(kind)
+                except Exception as error:  # noqa: BLE001 - raised below, when the other kind had its turn
+                    kinds.remove(kind)
+                    troubles.append(error)
+            if not count:
+                break
             total += count
         async with self._pool.transaction(None) as conn:
             self.figures.oldest_unpublished = await conn.fetchval(self._sql["oldest_unpublished"])
+        if troubles:
+            raise troubles[0]
         return total
 
-    async def publish_batch(self) -> int:
-        """Publish up to :data:`BATCH` rows; they stay locked until they are marked."""
+    async def publish_batch(self, kind: str) -> int:
+        """Publish up to :data:`BATCH` rows of one kind; they stay locked until they are marked."""
         async with self._pool.transaction(None) as conn:
-            rows = await conn.fetch(self._sql["take"], BATCH)
+            rows = await conn.fetch(self._sql["take"], kind, BATCH)
             if not rows:
                 return 0
-            await self._send_events([r["body"] for r in rows if r["kind"] == "event"])
-            await self._deliveries.put_all([r["body"] for r in rows if r["kind"] == "delivery"])
+            await self._ways[kind]([r["body"] for r in rows])
             await conn.execute(self._sql["mark_published"], [r["id"] for r in rows], self._clock())
         self.figures.published += len(rows)
         return len(rows)
 
     async def _send_events(self, bodies: Sequence[str]) -> None:
-        if not bodies:
-            return
         async with self._redis.pipeline(transaction=False) as pipe:
             for body in bodies:
                 pipe.xadd(STREAM, {FIELD: body})

@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 from uuid import UUID
 
 import jwt
@@ -38,6 +38,10 @@ ISSUERS: Mapping[Audience, frozenset[str]] = {
     CLIENT: frozenset({"portico_portal"}),
     INTERNAL: frozenset({"portico_admin", "portico_portal", "portico_notifier"}),
 }
+
+# Verifiers read the keys again this often; a key signs nothing before all of them have had the time to do so.
+KEYS_EVERY: Final = timedelta(seconds=2)
+PUBLISHED_AHEAD: Final = timedelta(seconds=3)
 
 _TYPE = "at+jwt"
 _REQUIRED = ["iss", "aud", "sub", "sid", "agy", "jti", "iat", "exp"]
@@ -114,6 +118,7 @@ class KeyRing:
     def __init__(self, keys: Mapping[str, tuple[str, bytes]] | None = None) -> None:
         self._keys: dict[str, tuple[str, Ed25519PublicKey]] = {}
         self._raw: dict[str, tuple[str, bytes]] = {}
+        self._published: dict[str, datetime] = {}
         self.loaded = False
         self._replace(keys or {})
 
@@ -131,11 +136,17 @@ class KeyRing:
         async with pool.transaction(None) as conn:
             rows = await conn.fetch(SQL["all"])
         self._replace({r["kid"]: (r["issuer"], r["public_key"]) for r in rows})
+        self._published = {r["kid"]: r["created_at"] for r in rows}
         self.loaded = True
 
     def find(self, kid: str) -> tuple[str, Ed25519PublicKey] | None:
         """(issuer, key), or None when no such key is known here."""
         return self._keys.get(kid)
+
+    def known_everywhere(self, kid: str, now: datetime) -> bool:
+        """Whether a key was published long enough ago that every verifier has read it: only then may it sign."""
+        published = self._published.get(kid)
+        return published is not None and now - published >= PUBLISHED_AHEAD
 
     def jwks(self, issuer: str) -> dict[str, Any]:
         """The JSON Web Key Set (RFC 7517, RFC 8037) of one issuer."""

@@ -1,70 +1,35 @@
-"""The audit store with its role, a stream, and events to put through."""
+"""What the tests of the audit service share: the store through its own role, Redis, and a house full of people."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import datetime
-from uuid import UUID, uuid4
 
 import pytest
 from redis.asyncio import Redis
 
-from shared.accounts.agencies import Agency
-from shared.clock import Clock
 from shared.db import Pool
-from shared.events import Actor, Envelope, EventIds, Payload, Subject
 from shared.outbox import Work
+from tests.audit.house import House, a_login
+from tests.support.clock import FakeClock
 from tests.support.databases import Database
 from tests.support.people import World
-from tests.support.pipeline import AuditApi, audit_api
+from tests.support.pipeline import audit_api
 
 
 @pytest.fixture
 async def store_pool(database: Database) -> AsyncIterator[Pool]:
-    pool = await Pool.open(database.url("portico_audit"), size=4)
+    """As the audit service opens it."""
+    pool = await Pool.open(
+        database.url("portico_audit"), size=4, server_settings={"plan_cache_mode": "force_custom_plan"}
+    )
     yield pool
     await pool.close()
 
 
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    async with Redis.from_url(redis_url) as found:
-        yield found
-
-
-@pytest.fixture
-async def agency(world: World) -> Agency:
-    return await world.agency()
-
-
-@pytest.fixture
-async def api(database: Database, redis_url: str, admin_work: Work, clock: Clock) -> AsyncIterator[AuditApi]:
-    async with audit_api(database, redis_url, admin_work, clock) as found:
-        yield found
-
-
-_IDS = EventIds()
-
-
-def envelope(
-    payload: Payload,
-    *,
-    agency_id: UUID,
-    at: datetime,
-    subject: Subject | None = None,
-    actor: Actor | None = None,
-) -> Envelope:
-    """An event as a publisher makes it."""
-    return Envelope(
-        id=_IDS(at),
-        type=payload.type,
-        version=payload.version,
-        agency_id=agency_id,
-        occurred_at=at,
-        actor=actor or Actor(kind="staff", id=uuid4(), username="nextstep", name="NextStep Solutions"),
-        subject=subject or Subject(),
-        payload=payload.model_dump(mode="json"),
-    )
+    async with Redis.from_url(redis_url) as client:
+        yield client
 
 
 @pytest.fixture
@@ -81,9 +46,6 @@ async def house(
     staff = await world.staff(agency)
     supervisor = await world.staff(agency, "supervisor", display_name="Sue Pervisor", role="supervisor")
     client = await world.client(agency)
+    login = await a_login(admin_pool, agency, client, "cmalek")
     async with audit_api(database, redis_url, admin_work, clock) as api:
-        found = House(
-            world, admin_pool, store_pool, clock, api, agency, staff, supervisor, client, login=None  # type: ignore[arg-type]
-        )
-        found.login = await found.a_login(agency, client, "cmalek")
-        yield found
+        yield House(world, admin_pool, store_pool, clock, api, agency, staff, supervisor, client, login)

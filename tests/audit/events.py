@@ -9,9 +9,10 @@ from uuid import UUID, uuid4
 import asyncpg
 from redis.asyncio import Redis
 
+from services.audit.consumer import Consumer
 from shared.events import Actor, Envelope, EventIds, Payload, Subject
 from shared.events.catalogue import PortalSessionStarted
-from shared.streams import FIELD, STREAM
+from shared.streams import FIELD, GROUP, STREAM
 from tests.support.databases import Database
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -68,3 +69,20 @@ async def owner_fetch(database: Database, query: str, *values: Any) -> list[Any]
     finally:
         await conn.close()
     return rows
+
+
+async def consume_all(consumer: Consumer) -> None:
+    """Everything that is on the stream."""
+    while await consumer.consume_once(wait_milliseconds=1):
+        pass
+
+
+async def pending(redis: Redis) -> int:
+    """Entries of the audit's group that were read and not acknowledged."""
+    return int((await redis.xpending(STREAM, GROUP))["pending"])
+
+
+def figure(consumer: Consumer, name: str) -> float:
+    """One of the consumer's counters or gauges."""
+    [metric] = getattr(consumer.figures, name).collect()
+    return float(metric.samples[0].value)

@@ -58,14 +58,9 @@ class House:
             self.tokens[name] = await self.api.staff_token(person.actor)
         return self.tokens[name]
 
-    async def a_login(self, agency: Agency, client: Client, username: str, *, active: bool = True) -> PortalLogin:
+    async def a_login(self, agency: Agency, client: Client, username: str) -> PortalLogin:
         """Another portal login."""
-        login = PortalLogin(
-            uuid4(), client.id, username, "a@example.com", False, active, None, None, None, False, 1, LONG_AGO, LONG_AGO
-        )
-        async with self.admin_pool.transaction(agency.id) as conn:
-            await portal_logins.insert(conn, agency.id, login)
-        return login
+        return await a_login(self.admin_pool, agency, client, username)
 
     async def keep(self, *found: Envelope) -> None:
         """Put events into the store."""
@@ -75,9 +70,7 @@ class House:
     def event(self, payload: Payload, **fields: Any) -> Envelope:
         """An event about the client and their login, by the staff user, now."""
         about = {"client_id": self.client.id, "portal_login_id": self.login.id, "agency_id": self.agency.id}
-        return an_event(
-            payload, **{"at": self.clock(), "actor": self.staff.actor.as_event_actor(), **about, **fields}
-        )
+        return an_event(payload, **{"at": self.clock(), "actor": self.staff.actor.as_event_actor(), **about, **fields})
 
     async def sign_ins(self, count: int, **fields: Any) -> list[UUID]:
         """As many rows of the Client Action Log, a minute apart; answers their ids, newest first."""
@@ -96,6 +89,16 @@ class House:
             found.append(self.event(PortalLoginUpdated(username="cmalek", password_updated=True), **fields))
         await self.keep(*found)
         return [e.id for e in reversed(found)]
+
+
+async def a_login(pool: Pool, agency: Agency, client: Client, username: str) -> PortalLogin:
+    """An active portal login without a password."""
+    login = PortalLogin(
+        uuid4(), client.id, username, "a@example.com", False, True, None, None, None, False, 1, LONG_AGO, LONG_AGO
+    )
+    async with pool.transaction(agency.id) as conn:
+        await portal_logins.insert(conn, agency.id, login)
+    return login
 
 
 def an_actor(name: str) -> Actor:

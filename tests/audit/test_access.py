@@ -43,9 +43,7 @@ async def test_each_door_takes_its_own_tokens_only(house: House) -> None:
         found, problem = await house.api.get(path, token)
         assert found == status, (path, problem)
     for token, status in ((internal, 200), (staff, 401), (client, 401)):
-        async with house.api.http.post(
-            HELD, json={"ids": []}, headers={"Authorization": f"Bearer {token}"}
-        ) as answer:
+        async with house.api.http.post(HELD, json={"ids": []}, headers={"Authorization": f"Bearer {token}"}) as answer:
             assert answer.status == status
     async with house.api.http.get(ACTIVITY) as answer:
         assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")

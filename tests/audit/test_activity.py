@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from shared.events import Subject
+from shared.events import Subject, from_json
 from shared.events.catalogue import FaceSheetViewed, PortalPasswordChanged
 from tests.audit.events import owner_fetch
 from tests.audit.house import House, fields_at_fault, ids
@@ -130,16 +130,10 @@ async def test_that_staff_read_a_log_is_an_event_on_its_first_page_only(house: H
     await house.api.get(ACTIVITY, await house.client_token())
     rows = await owner_fetch(database, "select body, actor_key from audit.events where type = 'log.viewed'")
     assert [r["actor_key"] for r in rows] == [f"staff:{house.staff.user.id}"]
-    viewed = an_envelope(rows[0]["body"])
+    viewed = from_json(rows[0]["body"])
     assert viewed.payload == {"log": "activity", "filters": {}}
     assert viewed.subject == Subject(client_id=house.client.id, portal_login_id=house.login.id)
     assert viewed.actor.address == "127.0.0.1"
     # It is staff's own doing: the client's log does not show it.
     _, page = await house.api.get(ACTIVITY, await house.client_token())
     assert len(page["items"]) == 3
-
-
-def an_envelope(body: str):  # type: ignore[no-untyped-def]
-    from shared.events import from_json
-
-    return from_json(body)

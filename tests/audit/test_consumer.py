@@ -1,286 +1,242 @@
-"""The pipeline into the store: nothing is lost or doubled, whatever dies, and nothing stands in the way of the rest."""
+"""From the stream into the store: each event once, and nothing broken in the way of the rest."""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from collections.abc import Callable
 from uuid import uuid4
 
-import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from services.audit import store
-from services.audit.consumer import ensure_group
-from shared.accounts.agencies import Agency
-from shared.actors import system
+from services.audit import consumer as consuming
+from services.audit.consumer import Consumer, ensure_group
 from shared.db import Pool
-from shared.events import Subject, from_json
-from shared.events.catalogue import FaceSheetViewed, PortalSessionStarted
-from shared.outbox import Work
+from shared.events import Envelope
 from shared.streams import FIELD, GROUP, STREAM
-from tests.audit.conftest import envelope
+from tests.audit.events import an_event, consume_all, events, figure, owner_fetch, pending, put, stored
 from tests.support.clock import FakeClock
 from tests.support.databases import Database
-from tests.support.pipeline import a_consumer, a_relay, run_through
+from tests.support.pipeline import a_consumer
 
 
-async def stored_ids(database: Database) -> list[str]:
-    conn = await asyncpg.connect(database.owner_url)
-    try:
-        return [str(r["id"]) for r in await conn.fetch("select id from audit.events order by id")]
-    finally:
-        await conn.close()
-
-
-async def letters(pool: Pool) -> list[store.DeadLetter]:
-    async with pool.transaction(None) as conn:
-        return await store.dead_letters(conn, also_done=True, after=0, limit=100)
-
-
-async def appended(work: Work, agency: Agency, count: int) -> list[str]:
-    async with work.transaction(system(agency.id, "test")) as tx:
-        return [str(i) for i in await tx.append_all([(FaceSheetViewed(), Subject(client_id=uuid4()))] * count)]
-
-
-async def test_what_is_committed_is_stored_once(
-    admin_work: Work,
-    relay_pool: Pool,
-    store_pool: Pool,
-    redis: Redis,
-    clock: FakeClock,
-    agency: Agency,
-    database: Database,
-) -> None:
-    ids = await appended(admin_work, agency, 1203)
-    await run_through(a_relay(relay_pool, redis, clock), a_consumer(store_pool, redis, clock), redis)
-    assert await stored_ids(database) == sorted(ids)
-    assert (await redis.xpending(STREAM, GROUP))["pending"] == 0
-
-
-async def test_a_rolled_back_change_leaves_no_event(
-    admin_work: Work, relay_pool: Pool, redis: Redis, clock: FakeClock, agency: Agency
-) -> None:
-    with pytest.raises(RuntimeError):
-        async with admin_work.transaction(system(agency.id, "test")) as tx:
-            await tx.append(FaceSheetViewed(), Subject())
-            raise RuntimeError
-    assert await a_relay(relay_pool, redis, clock).drain() == 0
-
-
-async def test_events_published_twice_are_stored_once(
-    admin_work: Work,
-    relay_pool: Pool,
-    store_pool: Pool,
-    redis: Redis,
-    clock: FakeClock,
-    agency: Agency,
-    database: Database,
-) -> None:
-    ids = await appended(admin_work, agency, 5)
-    relay, consumer = a_relay(relay_pool, redis, clock), a_consumer(store_pool, redis, clock)
-    await run_through(relay, consumer, redis)
-    async with relay_pool.transaction(None) as conn:
-        await conn.execute("update accounts.outbox set published_at = null")
-    await run_through(relay, consumer, redis)
-    assert await redis.xlen(STREAM) == 10
-    assert await stored_ids(database) == sorted(ids)
-
-
-async def test_what_a_dead_consumer_left_is_claimed(
-    admin_work: Work,
-    relay_pool: Pool,
-    store_pool: Pool,
-    redis: Redis,
-    clock: FakeClock,
-    agency: Agency,
-    database: Database,
-) -> None:
-    ids = await appended(admin_work, agency, 7)
+@pytest.fixture
+async def consumer(store_pool: Pool, redis: Redis, clock: FakeClock) -> Consumer:
     await ensure_group(redis)
-    await a_relay(relay_pool, redis, clock).drain()
-    # Read and never acknowledged: this consumer is dead.
-    await redis.xreadgroup(GROUP, "dead", {STREAM: ">"}, count=100)
-    heir = a_consumer(store_pool, redis, clock, "heir", claim_idle=0)
-    assert await heir.consume_once(wait_milliseconds=1) == 0
-    assert await heir.claim() == 7
-    assert await stored_ids(database) == sorted(ids)
-    assert (await redis.xpending(STREAM, GROUP))["pending"] == 0
+    return a_consumer(store_pool, redis, clock)
 
 
-async def test_entries_still_in_work_are_left_alone(
-    admin_work: Work, relay_pool: Pool, store_pool: Pool, redis: Redis, clock: FakeClock, agency: Agency
+async def test_what_is_on_the_stream_is_stored_as_it_is_and_acknowledged(
+    consumer: Consumer, redis: Redis, database: Database
 ) -> None:
-    await appended(admin_work, agency, 1)
-    await ensure_group(redis)
-    await a_relay(relay_pool, redis, clock).drain()
-    await redis.xreadgroup(GROUP, "busy", {STREAM: ">"})
-    assert await a_consumer(store_pool, redis, clock, "other").claim() == 0
+    sent = events(3)
+    await put(redis, *sent)
+    await consume_all(consumer)
+    rows = await owner_fetch(database, "select body from audit.events order by id")
+    assert [Envelope.model_validate_json(r["body"]) for r in rows] == sent
+    assert await pending(redis) == 0
 
 
-async def test_the_group_is_made_again_and_reads_from_the_beginning(
-    admin_work: Work,
-    relay_pool: Pool,
-    store_pool: Pool,
-    redis: Redis,
-    clock: FakeClock,
-    agency: Agency,
-    database: Database,
+async def test_an_event_that_comes_twice_is_stored_once(consumer: Consumer, redis: Redis, database: Database) -> None:
+    sent = events(5)
+    await put(redis, *sent, *sent[:2])
+    await consume_all(consumer)
+    await put(redis, *sent)
+    await consume_all(consumer)
+    assert await stored(database) == [e.id for e in sent]
+    assert (figure(consumer, "stored"), figure(consumer, "duplicates")) == (5, 7)
+
+
+def _changed(event: Envelope, **fields: object) -> str:
+    return json.dumps(json.loads(event.to_json()) | fields)
+
+
+_LONG = "".join(map(str, range(9000)))
+POISON: list[tuple[str, Callable[[Envelope], str | bytes], bool]] = [
+    ("no JSON", lambda _: b"\xff\x00not json", False),
+    ("no event", lambda _: "[1, 2]", False),
+    ("a field is missing", lambda e: _changed(e, agency_id=None), True),
+    ("text that PostgreSQL refuses", lambda e: _changed(e, type="a\x00b"), True),
+    ("JSON that PostgreSQL refuses", lambda e: _changed(e, payload={"name": "a\x00b"}), True),
+    ("a number out of range", lambda e: _changed(e, version=70_000), True),
+    ("too long for an index", lambda e: _changed(e, type=_LONG, subject={"client_id": str(uuid4())}), True),
+    ("a time out of range", lambda e: _changed(e, occurred_at="0001-01-01T00:00:00+14:00"), True),
+]
+
+
+async def test_poison_events_become_dead_letters_and_the_rest_is_stored(
+    consumer: Consumer, redis: Redis, database: Database
 ) -> None:
-    await appended(admin_work, agency, 3)
-    await a_relay(relay_pool, redis, clock).drain()
-    # The entries were there before the group was.
-    await ensure_group(redis)
-    await ensure_group(redis)
-    await a_consumer(store_pool, redis, clock).consume_once(wait_milliseconds=1)
-    assert len(await stored_ids(database)) == 3
+    good, victims = events(5 * (len(POISON) + 1)), events(len(POISON))
+    sent: list[Envelope | str | bytes] = list(good[:5])
+    for number, (_, broken, _) in enumerate(POISON):
+        sent += [broken(victims[number]), *good[5 * (number + 1) : 5 * (number + 2)]]
+    ids = await put(redis, *sent)
+    await consume_all(consumer)
+    assert await stored(database) == [e.id for e in good]
+    letters = await owner_fetch(database, "select stream_id, event_id, reason from audit.dead_letters order by id")
+    found = {r["stream_id"]: (r["event_id"], bool(r["reason"])) for r in letters}
+    for number, (what, _, names_its_event) in enumerate(POISON):
+        stream_id = ids[5 + 6 * number].decode()
+        assert found.pop(stream_id, None) == (victims[number].id if names_its_event else None, True), what
+    assert found == {}
+    assert await pending(redis) == 0
+    assert (figure(consumer, "stored"), figure(consumer, "dead_letters")) == (len(good), len(POISON))
 
 
-@pytest.mark.parametrize(
-    ("body", "reason"),
-    [
-        (b"not json", "no event"),
-        (b"{}", "no event"),
-        (b'{"id": 7}', "no event: id"),
-        (b"\xff\xfe", "no event"),
-    ],
-)
-async def test_what_is_no_event_becomes_a_dead_letter_and_holds_nothing_up(
-    store_pool: Pool, redis: Redis, clock: FakeClock, agency: Agency, database: Database, body: bytes, reason: str
-) -> None:
-    good = envelope(FaceSheetViewed(), agency_id=agency.id, at=clock())
-    await ensure_group(redis)
-    for entry in (good.to_json().encode(), body, good.to_json().encode()):
-        await redis.xadd(STREAM, {FIELD: entry})
+async def test_an_entry_without_an_event_is_a_dead_letter(consumer: Consumer, redis: Redis, database: Database) -> None:
     await redis.xadd(STREAM, {"something": "else"})
-    await a_consumer(store_pool, redis, clock).consume_once(wait_milliseconds=1)
-    assert await stored_ids(database) == [str(good.id)]
-    found = await letters(store_pool)
-    assert len(found) == 2
-    assert reason in found[0].reason
-    assert (await redis.xpending(STREAM, GROUP))["pending"] == 0
+    await consume_all(consumer)
+    letters = await owner_fetch(database, "select reason from audit.dead_letters")
+    assert [r["reason"] for r in letters] == [f"the entry has no field {FIELD}"]
 
 
-async def test_an_event_that_postgresql_refuses_is_found_among_the_good_ones(
-    store_pool: Pool, redis: Redis, clock: FakeClock, agency: Agency, database: Database
+async def test_a_dead_letter_that_is_delivered_again_is_kept_once(
+    consumer: Consumer, redis: Redis, database: Database
 ) -> None:
-    good = [envelope(FaceSheetViewed(), agency_id=agency.id, at=clock()) for _ in range(20)]
-    # jsonb takes no NUL, which JSON may hold.
-    poison = envelope(PortalSessionStarted(username="a\x00b"), agency_id=agency.id, at=clock())
-    await ensure_group(redis)
-    for event in [*good[:11], poison, *good[11:]]:
-        await redis.xadd(STREAM, {FIELD: event.to_json()})
-    await a_consumer(store_pool, redis, clock).consume_once(wait_milliseconds=1)
-    assert len(await stored_ids(database)) == 20
-    [letter] = await letters(store_pool)
-    assert letter.event_id == poison.id
-    async with store_pool.transaction(None) as conn:
-        assert set(await store.held(conn, [poison.id, good[0].id, uuid4()])) == {poison.id, good[0].id}
+    await put(redis, "no event")
+    entries = await redis.xrange(STREAM)
+    await consumer.settle(entries)
+    await consumer.settle(entries)
+    assert len(await owner_fetch(database, "select id from audit.dead_letters")) == 1
 
 
-async def test_a_dead_letter_is_replayed_or_discarded_once(
-    store_pool: Pool, clock: FakeClock, agency: Agency, database: Database
+async def test_an_unknown_event_is_stored_and_belongs_to_the_logs_of_whom_it_names(
+    consumer: Consumer, redis: Redis, database: Database
 ) -> None:
-    event = envelope(FaceSheetViewed(), agency_id=agency.id, at=clock())
-    async with store_pool.transaction(None) as conn:
-        for stream_id in ("1-0", "2-0"):
-            await store.insert_dead_letter(
-                conn, stream_id=stream_id, event_id=event.id, body=event.to_json(), reason="test", now=clock()
-            )
-    first, second = await letters(store_pool)
-    assert await store.replay(store_pool, first.id, clock())
-    assert not await store.replay(store_pool, first.id, clock())
-    assert await store.discard(store_pool, second.id, clock())
-    assert not await store.discard(store_pool, second.id, clock())
-    assert await stored_ids(database) == [str(event.id)]
+    about = an_event(client_id=uuid4(), portal_login_id=uuid4()).model_copy(update={"type": "portal_login.blessed"})
+    nobody = an_event().model_copy(update={"type": "weather.changed"})
+    await put(redis, about, nobody)
+    await consume_all(consumer)
+    rows = await owner_fetch(database, "select type, in_activity, change_type from audit.events order by id")
+    assert [tuple(r) for r in rows] == [
+        ("portal_login.blessed", True, "portal_login.blessed"),
+        ("weather.changed", False, None),
+    ]
 
 
-async def test_trimming_never_reaches_what_a_group_has_not_acknowledged(
-    store_pool: Pool, redis: Redis, clock: FakeClock, agency: Agency
+async def test_what_a_dead_consumer_left_is_claimed_however_much_it_is(
+    store_pool: Pool, redis: Redis, clock: FakeClock, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await ensure_group(redis)
-    await redis.xgroup_create(STREAM, "slow", id="0")
-    body = envelope(FaceSheetViewed(), agency_id=agency.id, at=clock()).to_json()
-    async with redis.pipeline(transaction=False) as pipe:
-        for _ in range(2000):
-            pipe.xadd(STREAM, {FIELD: body})
-        ids = await pipe.execute()
+    monkeypatch.setattr(consuming, "BATCH", 20)
+    sent = events(450)
+    await put(redis, *sent)
+    await redis.xreadgroup(GROUP, "dead", {STREAM: ">"}, count=450)
+    patient = a_consumer(store_pool, redis, clock, "patient", claim_idle=60_000)
+    assert await patient.claim() == 0
+    heir = a_consumer(store_pool, redis, clock, "heir", claim_idle=0)
+    assert await heir.claim() == 450
+    assert await stored(database) == [e.id for e in sent]
+    assert await pending(redis) == 0
+
+
+async def test_entries_that_vanished_while_they_were_pending_hold_nobody_up(
+    consumer: Consumer, store_pool: Pool, redis: Redis, clock: FakeClock, database: Database
+) -> None:
+    sent = events(4)
+    ids = await put(redis, *sent)
+    await redis.xreadgroup(GROUP, consumer.name, {STREAM: ">"}, count=2)
+    await redis.xreadgroup(GROUP, "dead", {STREAM: ">"}, count=2)
+    await redis.xdel(STREAM, ids[0], ids[2])
+    await consumer.join()
+    await a_consumer(store_pool, redis, clock, "heir", claim_idle=0).claim()
+    assert await stored(database) == [sent[1].id, sent[3].id]
+    assert await pending(redis) == 0
+    assert await owner_fetch(database, "select id from audit.dead_letters") == []
+
+
+async def test_a_consumer_that_joins_again_finishes_what_it_had_taken(
+    consumer: Consumer, redis: Redis, database: Database
+) -> None:
+    sent = events(3)
+    await put(redis, *sent)
+    await redis.xreadgroup(GROUP, consumer.name, {STREAM: ">"})
+    await consumer.join()
+    assert await stored(database) == [e.id for e in sent]
+    assert await pending(redis) == 0
+
+
+async def test_a_group_begins_where_the_stream_does(
+    store_pool: Pool, redis: Redis, clock: FakeClock, database: Database
+) -> None:
+    sent = events(2)
+    await put(redis, *sent)
     consumer = a_consumer(store_pool, redis, clock)
-    while await consumer.consume_once(wait_milliseconds=1):
-        pass
+    await consumer.join()
+    await consumer.join()
+    await consume_all(consumer)
+    assert await stored(database) == [e.id for e in sent]
+
+
+async def test_trimming_stops_at_what_any_group_has_not_acknowledged(consumer: Consumer, redis: Redis) -> None:
+    # Redis trims whole nodes of a hundred entries.
+    ids = await put(redis, *events(350))
+    await redis.xgroup_create(STREAM, "archive", id="0")
+    await redis.xreadgroup("archive", "one", {STREAM: ">"}, count=300)
+    await redis.xack(STREAM, "archive", *ids[:120], *ids[121:300])
+    await consume_all(consumer)
     await consumer.trim()
-    assert await redis.xlen(STREAM) == 2000
-    await redis.xreadgroup("slow", "one", {STREAM: ">"}, count=1500)
-    await redis.xack(STREAM, "slow", *ids[:1400])
+    left = {entry[0] for entry in await redis.xrange(STREAM)}
+    assert len(left) < 350
+    assert set(ids[120:]) <= left
+    await redis.xack(STREAM, "archive", ids[120])
     await consumer.trim()
-    left = await redis.xrange(STREAM, count=1)
-    assert left[0][0] <= ids[1400]
-    assert await redis.xlen(STREAM) < 2000
-    pending = await redis.xpending_range(STREAM, "slow", min="-", max="+", count=200)
-    assert len(pending) == 100
+    now_left = {entry[0] for entry in await redis.xrange(STREAM)}
+    assert len(now_left) < len(left)
+    assert set(ids[300:]) <= now_left
 
 
-async def test_an_unknown_type_is_stored(
-    store_pool: Pool, redis: Redis, clock: FakeClock, agency: Agency, database: Database
+async def test_trimming_spares_what_a_dead_consumer_of_the_own_group_holds(consumer: Consumer, redis: Redis) -> None:
+    ids = await put(redis, *events(150))
+    await redis.xreadgroup(GROUP, "dead", {STREAM: ">"}, count=10)
+    await put(redis, *events(150))
+    await consume_all(consumer)
+    await consumer.trim()
+    assert (await redis.xrange(STREAM, count=1))[0][0] == ids[0]
+
+
+async def test_the_consumer_leaves_no_name_behind_unless_something_is_pending(consumer: Consumer, redis: Redis) -> None:
+    await put(redis, an_event())
+    await redis.xreadgroup(GROUP, consumer.name, {STREAM: ">"})
+    await consumer.leave()
+    assert [c["name"] for c in await redis.xinfo_consumers(STREAM, GROUP)] == [b"one"]
+    await consumer.join()
+    await consumer.leave()
+    assert await redis.xinfo_consumers(STREAM, GROUP) == []
+
+
+async def test_only_consumers_without_anything_pending_are_forgotten(
+    consumer: Consumer, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    login, client = uuid4(), uuid4()
-    known = envelope(
-        FaceSheetViewed(), agency_id=agency.id, at=clock(), subject=Subject(client_id=client, portal_login_id=login)
-    )
-    body = json.loads(known.to_json()) | {"type": "portal_login.merged", "version": 3}
-    await ensure_group(redis)
-    await redis.xadd(STREAM, {FIELD: json.dumps(body)})
-    await a_consumer(store_pool, redis, clock).consume_once(wait_milliseconds=1)
-    conn = await asyncpg.connect(database.owner_url)
-    try:
-        row = await conn.fetchrow("select type, in_activity, change_type, body from audit.events")
-    finally:
-        await conn.close()
-    assert (row["type"], row["in_activity"], row["change_type"]) == ("portal_login.merged", True, "portal_login.merged")
-    assert from_json(row["body"]).version == 3
+    monkeypatch.setattr(consuming, "_FORGET_CONSUMER_MILLISECONDS", 0)
+    await put(redis, an_event())
+    await redis.xreadgroup(GROUP, "busy", {STREAM: ">"})
+    await redis.xgroup_createconsumer(STREAM, GROUP, "gone")
+    await consumer.tend()
+    names = {c["name"] for c in await redis.xinfo_consumers(STREAM, GROUP)}
+    assert b"busy" in names
+    assert b"gone" not in names
 
 
-async def test_events_of_any_year_are_accepted_and_move_to_their_partition(
-    store_pool: Pool, agency: Agency, database: Database
-) -> None:
-    old = envelope(FaceSheetViewed(), agency_id=agency.id, at=datetime(2022, 6, 14, 10, 0, tzinfo=UTC))
-    async with store_pool.transaction(None) as conn:
-        assert await store.insert_events(conn, [old]) == 1
-        await conn.execute("select audit.ensure_partition(2022)")
-        await conn.execute("select audit.ensure_partition(2022)")
-        assert await store.insert_events(conn, [old]) == 0
-    owner = await asyncpg.connect(database.owner_url)
-    try:
-        assert await owner.fetchval("select tableoid::regclass::text from audit.events") == "audit.events_2022"
-    finally:
-        await owner.close()
+async def test_the_figures_say_how_far_behind_the_group_is(consumer: Consumer, redis: Redis) -> None:
+    await put(redis, *events(5))
+    await redis.xreadgroup(GROUP, "slow", {STREAM: ">"}, count=2)
+    await consumer.tend()
+    assert (figure(consumer, "lag"), figure(consumer, "pending")) == (3, 2)
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "update audit.events set type = 'x'",
-        "delete from audit.events",
-        "truncate audit.events",
-        "delete from audit.dead_letters",
-        "drop table audit.events",
-        "create table audit.x (id int)",
-    ],
-)
-async def test_the_audit_role_can_neither_change_nor_delete(store_pool: Pool, query: str) -> None:
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        async with store_pool.transaction(uuid4()) as conn:
-            await conn.execute(query)
-
-
-async def test_a_query_without_where_sees_one_agency(
-    store_pool: Pool, agency: Agency, world: object, clock: FakeClock
-) -> None:
-    mine = envelope(FaceSheetViewed(), agency_id=agency.id, at=clock())
-    foreign = envelope(FaceSheetViewed(), agency_id=uuid4(), at=clock())
-    async with store_pool.transaction(None) as conn:
-        await store.insert_events(conn, [mine, foreign])
-    async with store_pool.transaction(agency.id) as conn:
-        assert [r["id"] for r in await conn.fetch("select id from audit.events")] == [mine.id]
-    async with store_pool.transaction(None) as conn:
-        assert await conn.fetch("select id from audit.events") == []
+async def test_it_says_since_when_entries_are_unread(consumer: Consumer, redis: Redis) -> None:
+    assert await consumer.unread_since() is None
+    ids = await put(redis, *events(3))
+    unread = await consumer.unread_since()
+    assert unread is not None
+    assert unread.timestamp() == 0
+    await redis.xreadgroup(GROUP, consumer.name, {STREAM: ">"}, count=2)
+    unread = await consumer.unread_since()
+    assert unread is not None
+    assert round(unread.timestamp() * 1000) == int(ids[1].partition(b"-")[0])
+    await redis.xreadgroup(GROUP, consumer.name, {STREAM: ">"})
+    assert await consumer.unread_since() is None
+    await redis.flushall()
+    assert await consumer.unread_since() is None

@@ -21,6 +21,7 @@ BUILT_WITHIN = 1200.0
 ONE_SHOT = frozenset({"migrate", "sample"})
 
 _COMMAND_WITHIN = 240.0
+_MOST_RESTARTS = 5
 
 
 class ComposeFailed(Exception):
@@ -94,9 +95,10 @@ class ComposeStack:
             waiting = [container for container in self.containers() if not container.done]
             if not waiting:
                 return
-            if time.monotonic() > deadline:
+            gave_up = any(container.facts["RestartCount"] >= _MOST_RESTARTS for container in waiting)
+            if gave_up or time.monotonic() > deadline:
                 said = "\n".join(f"{each.condition}\n{self.log_of(each)}" for each in waiting)
-                raise ComposeFailed(f"Not healthy within {HEALTHY_WITHIN:.0f} s:\n{said}")
+                raise ComposeFailed(f"Not healthy within {HEALTHY_WITHIN:.0f} s, or ended again and again:\n{said}")
             time.sleep(1)
 
     def containers(self, service: str | None = None) -> list[Container]:
@@ -109,7 +111,7 @@ class ComposeStack:
     def log_of(self, container: Container) -> str:
         """The last lines that a container wrote."""
         ended = subprocess.run(
-            ["docker", "logs", "--tail", "200", container.id],
+            ["docker", "logs", "--tail", "40", container.id],
             check=False,
             text=True,
             stdout=subprocess.PIPE,

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.compose.pages import Visitor
 from tests.compose.stack import ENGINE_ANSWERS, ComposeStack, compose_stack, docker, succeeds
-from tests.compose.walk import ask, eventually, walk
+from tests.compose.walk import AGENCY, OWN_PASSWORD, ask, eventually, walk
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800), pytest.mark.xdist_group("compose")]
 
@@ -37,6 +38,24 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
 def test_the_whole_story_goes_through_the_gateway(stack: ComposeStack) -> None:
     actions = walk(stack)
     assert actions[-1] == "Profile Created"
+
+
+def test_pages_come_through_the_gateway(stack: ComposeStack) -> None:
+    username = "pagereader"
+    walk(stack, username=username)
+    client = Visitor()
+    client.open(f"{stack.portal}/{AGENCY}/")
+    for stylesheet in client.stylesheets():
+        assert ask(stylesheet).headers["Content-Type"].startswith("text/css")
+    client.send({"username": username, "password": OWN_PASSWORD})
+    client.open(f"{stack.portal}/{AGENCY}/activity")
+    assert "Client Action Log" in client.page
+    assert f"Portal Login {username} was added by nextstep" in client.page
+
+    staff = Visitor()
+    staff.open(f"{stack.staff}/{AGENCY}/")
+    staff.send({"username": "nextstep", "password": stack.sample_passwords()[f"{AGENCY}/nextstep"]})
+    assert "Main Menu" in staff.page
 
 
 @pytest.mark.parametrize("name", ["admin", "portal", "audit", "notifier", "operator", "mailbox"])
@@ -136,11 +155,11 @@ def test_the_story_goes_on_with_more_replicas_and_with_one_of_them_lost(stack: C
 def test_without_replicas_the_gateway_says_so_and_finds_the_next_one(stack: ComposeStack) -> None:
     portals = [container.id for container in stack.containers("portal")]
     docker("stop", "--time", "30", *portals)
-    document = ask(f"{stack.portal}/riverside/")
+    document = ask(f"{stack.portal}/{AGENCY}/")
     assert document.status == 503
     assert document.headers["Retry-After"] == "5"
     assert document.document["type"] == "/problems/unavailable"
-    page = ask(f"{stack.portal}/riverside/", accept="text/html,application/xhtml+xml")
+    page = ask(f"{stack.portal}/{AGENCY}/", accept="text/html,application/xhtml+xml")
     assert page.status == 503
     assert page.headers["Content-Type"].startswith("text/html")
     docker("start", *portals)

@@ -58,9 +58,19 @@ class Watched:
         self.page: Page = context.new_page()
         self.problems: list[str] = []
         self._shots = shots
-        self.page.on("console", lambda m: self.problems.append(f"console: {m.text}") if m.type == "error" else None)
+        self.page.on("console", self._note_console)
+        self.page.on("response", self._note_response)
         self.page.on("pageerror", lambda e: self.problems.append(f"script: {e}"))
         self.page.on("request", self._note_request)
+
+    def _note_console(self, message: Any) -> None:
+        # Pages that refuse something have a status that says so, which Chromium repeats here; see _note_response.
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+            self.problems.append(f"console: {message.text}")
+
+    def _note_response(self, response: Any) -> None:
+        if response.status >= 500 or (response.status >= 400 and response.request.resource_type != "document"):
+            self.problems.append(f"status {response.status}: {response.url}")
 
     def _note_request(self, request: Any) -> None:
         if not request.url.startswith(("http://localhost:", "http://127.0.0.1:", "data:", "blob:")):

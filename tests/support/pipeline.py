@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 from aiohttp.test_utils import TestClient, TestServer
@@ -109,6 +110,10 @@ class AuditApi:
             return answer.status, await answer.json()
 
 
+async def _rest(_: Consumer) -> None:
+    await asyncio.Event().wait()
+
+
 @asynccontextmanager
 async def audit_api(database: Database, redis_url: str, work: Work, clock: Clock) -> AsyncIterator[AuditApi]:
     """The audit service on its own database roles, with the public keys of everybody in it; its own consumer rests."""
@@ -120,7 +125,11 @@ async def audit_api(database: Database, redis_url: str, work: Work, clock: Clock
         redis_url=redis_url,
     )
     app = create_audit(settings, clock=clock)
-    async with TestClient(TestServer(app)) as client:
+    # A test decides itself when something is read from the stream.
+    with patch.object(Consumer, "run", _rest):
+        client = TestClient(TestServer(app))
+        await client.start_server()
+    async with client:
         signers = {issuer: Signer(pem, issuer, clock) for issuer, pem in PEMS.items()}
         ring = app[KEY_RING]
         for issuer, signer in signers.items():

@@ -13,9 +13,11 @@ from shared.accounts.agencies import Agency
 from shared.accounts.clients import Case, Client, ClientFound, ClientNumberTaken, DynamicFields
 from shared.accounts.field_blocks import Block
 from shared.accounts.portal_logins import PortalLogin
+from shared.accounts.search_terms import folded
 from shared.actors import Actor
+from shared.db import Connection
 from shared.deliveries import store as deliveries
-from shared.errors import Changed, FieldError, InvalidFields, NotFound
+from shared.errors import Changed, DomainError, FieldError, InvalidFields, NotFound
 from shared.events import Change, Subject
 from shared.events.catalogue import (
     BlockChanges,
@@ -31,6 +33,12 @@ from shared.outbox import Transaction, Work
 
 # An assigned number may have been used by an import; this many are tried.
 _NUMBERS_TRIED = 20
+
+
+class LoginsStillActive(DomainError):
+    """This client has active portal logins. Say whether to make them inactive as well."""
+
+    field = "deactivate_portal_logins"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +72,16 @@ class FaceSheetChange:
     date_of_birth: date | None = None
     portal_refused: bool | None = None
     dynamic_fields: DynamicFields | None = None
-    # With a refusal: make the client's active portal logins inactive as well.
-    deactivate_portal_logins: bool = False
+    # With a refusal: make the client's active portal logins inactive as well. None: ask, if there are any.
+    deactivate_portal_logins: bool | None = False
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPage:
+    """A page of a search's result; ``next_after`` is the client after whom the next page begins."""
+
+    clients: Sequence[ClientFound]
+    next_after: UUID | None
 
 
 async def search(
@@ -74,6 +90,24 @@ async def search(
     """Clients of the actor's agency by name, date of birth, client or case number, or a prefix of each."""
     async with work.pool.transaction(actor.agency_id) as conn:
         return await clients.search(conn, query, after=after, limit=limit)
+
+
+async def search_page(work: Work, *, actor: Actor, query: str, after: UUID | None, limit: int) -> FoundPage:
+    """The same page by page; ``after`` is the last client of the page before. Raises InvalidFields when there is none.
+
+    The client's place is looked up anew, so that an address or a form carries an id and no name.
+    """
+    async with work.pool.transaction(actor.agency_id) as conn:
+        position = await _position(conn, after) if after else None
+        found = await clients.search(conn, query, after=position, limit=limit + 1)
+    return FoundPage(found[:limit], found[limit - 1].id if len(found) > limit else None)
+
+
+async def _position(conn: Connection, client_id: UUID) -> tuple[str, str, UUID]:
+    client = await clients.by_id(conn, client_id)
+    if client is None:
+        raise InvalidFields(FieldError("cursor", "This page of the search is gone. Search again."))
+    return folded(client.last_name), folded(client.first_name), client.id
 
 
 async def view(work: Work, *, actor: Actor, client_id: UUID) -> FaceSheet:
@@ -106,7 +140,8 @@ async def _read(tx: Transaction, client_id: UUID) -> FaceSheet:
 async def create(work: Work, *, actor: Actor, new: NewClient) -> FaceSheet:
     """Add a client. Raises ClientNumberTaken, CaseNumberTaken, InvalidFields."""
     async with work.transaction(actor) as tx:
-        _check_birth(new.date_of_birth, tx)
+        if wrong := _wrong_birth(new.date_of_birth, tx):
+            raise InvalidFields(*wrong)
         client = await _insert(tx, new)
         subject = Subject(client_id=client.id)
         await tx.append(ClientCreated(client_number=client.client_number), subject)
@@ -149,7 +184,7 @@ async def _insert(tx: Transaction, new: NewClient) -> Client:
 async def update(
     work: Work, *, actor: Actor, client_id: UUID, change: FaceSheetChange, expected_version: int | None = None
 ) -> FaceSheet:
-    """Change a face sheet. Raises NotFound, NotContracted, InvalidFields, Changed."""
+    """Change a face sheet. Raises NotFound, NotContracted, InvalidFields, Changed, LoginsStillActive."""
     async with work.transaction(actor) as tx:
         before = await clients.lock(tx.conn, client_id)
         if before is None:
@@ -158,24 +193,36 @@ async def update(
             raise Changed
         if change.portal_refused is not None and change.portal_refused != before.portal_refused:
             (await agencies.by_id(tx.conn, actor.agency_id)).require_contract()
-        if change.date_of_birth is not None:
-            _check_birth(change.date_of_birth, tx)
         blocks = await field_blocks.of_agency(tx.conn)
-        given = field_blocks.checked(blocks, change.dynamic_fields or {})
+        given = _checked(tx, change, blocks)
         after = _changed(before, change, given)
+        logins = await _logins_to_deactivate(tx, before, after, change)
         if after != before:
             after = replace(after, updated_at=tx.now)
             await clients.update(tx.conn, after)
             await _append_changes(tx, before, after, field_blocks.differences(blocks, before.dynamic_fields, given))
-        if after.portal_refused and change.deactivate_portal_logins:
-            await _deactivate_logins(tx, client_id)
+        for login_id in logins:
+            await _deactivate(tx, login_id)
         return await _read(tx, client_id)
 
 
-def _check_birth(born: date, tx: Transaction) -> None:
+def _checked(tx: Transaction, change: FaceSheetChange, blocks: Sequence[Block]) -> DynamicFields:
+    """The entries that were given, cleaned. Raises InvalidFields with everything that is wrong with the change."""
+    wrong = _wrong_birth(change.date_of_birth, tx)
+    try:
+        given = field_blocks.checked(blocks, change.dynamic_fields or {})
+    except InvalidFields as error:
+        raise InvalidFields(*wrong, *error.errors) from None
+    if wrong:
+        raise InvalidFields(*wrong)
+    return given
+
+
+def _wrong_birth(born: date | None, tx: Transaction) -> tuple[FieldError, ...]:
     # A day of grace: somewhere it is tomorrow already.
-    if (born - tx.now.date()).days > 1:
-        raise InvalidFields(FieldError("date_of_birth", "Enter a date that is not in the future."))
+    if born is None or (born - tx.now.date()).days <= 1:
+        return ()
+    return (FieldError("date_of_birth", "Enter a date that is not in the future."),)
 
 
 def _changed(before: Client, change: FaceSheetChange, given: DynamicFields) -> Client:
@@ -206,17 +253,29 @@ async def _append_changes(tx: Transaction, before: Client, after: Client, blocks
         await tx.append(PortalRefusalChanged(refused=after.portal_refused), subject)
 
 
-async def _deactivate_logins(tx: Transaction, client_id: UUID) -> None:
-    for login in await portal_logins.of_client(tx.conn, client_id):
-        if not login.active:
-            continue
-        withdrawn = await deliveries.end_open(
-            tx, portal_login_id=login.id, client_id=client_id, state="cancelled", reason="client refused"
-        )
-        inactive = replace(login, active=False, credential_due=login.credential_due or withdrawn > 0, updated_at=tx.now)
-        await portal_logins.update(tx.conn, inactive)
-        await tx.append(
-            PortalLoginUpdated(username=login.username, changes=(Change(field="Active", old="Yes", new="No"),)),
-            Subject(client_id=client_id, portal_login_id=login.id),
-        )
-        await end_sessions(tx, inactive)
+async def _logins_to_deactivate(tx: Transaction, before: Client, after: Client, change: FaceSheetChange) -> list[UUID]:
+    if not after.portal_refused or change.deactivate_portal_logins is False:
+        return []
+    active = [login.id for login in await portal_logins.of_client(tx.conn, after.id) if login.active]
+    if change.deactivate_portal_logins is None:
+        if active and not before.portal_refused:
+            raise LoginsStillActive
+        return []
+    return active
+
+
+async def _deactivate(tx: Transaction, login_id: UUID) -> None:
+    # Locked: its owner may be choosing a password at this very moment.
+    login = await portal_logins.lock(tx.conn, login_id)
+    if login is None or not login.active:
+        return
+    withdrawn = await deliveries.end_open(
+        tx, portal_login_id=login.id, client_id=login.client_id, state="cancelled", reason="client refused"
+    )
+    inactive = replace(login, active=False, credential_due=login.credential_due or withdrawn > 0, updated_at=tx.now)
+    await portal_logins.update(tx.conn, inactive)
+    await tx.append(
+        PortalLoginUpdated(username=login.username, changes=(Change(field="Active", old="Yes", new="No"),)),
+        Subject(client_id=login.client_id, portal_login_id=login.id),
+    )
+    await end_sessions(tx, inactive)

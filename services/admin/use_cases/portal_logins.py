@@ -58,7 +58,8 @@ async def create(
     async with work.transaction(actor) as tx:
         agency = await agencies.by_id(tx.conn, actor.agency_id)
         agency.require_contract()
-        client = await clients.by_id(tx.conn, client_id)
+        # Locked, so that a refusal that is being recorded at this moment counts.
+        client = await clients.lock(tx.conn, client_id)
         if client is None:
             raise NotFound
         if client.portal_refused and not new.confirm_refused:
@@ -191,10 +192,8 @@ def _without_credential(login: PortalLogin) -> PortalLogin:
 
 
 async def _write(tx: Transaction, before: PortalLogin, after: PortalLogin) -> PortalLogin:
-    password_updated = (
-        after.temporary_password_hash != before.temporary_password_hash
-        or (after.credential_due
-        and not before.credential_due)
+    password_updated = after.temporary_password_hash != before.temporary_password_hash or (
+        after.credential_due and not before.credential_due
     )
     after = replace(after, updated_at=tx.now)
     after = replace(after, version=await portal_logins.update(tx.conn, after))

@@ -1,12 +1,12 @@
 -- name: session
--- The session that a token names, with everything that decides what it may see.
+-- The session that a token names, if it is its subject's, with everything that decides what it may see.
 select s.kind, s.last_seen_at, s.expires_at, s.ended_at, a.time_zone, a.contracted, u.role, u.username, u.display_name,
     coalesce(u.active, l.active) as active, l.username as login_username, l.client_id
 from accounts.session_states s
 join accounts.agency_clocks a on a.id = s.agency_id
 left join accounts.staff_states u on u.id = s.staff_user_id
 left join accounts.portal_login_clients l on l.id = s.portal_login_id
-where s.id = $1;
+where s.id = $1 and coalesce(s.staff_user_id, s.portal_login_id) = $2;
 
 -- name: client_exists
 -- Whether the agency has this client.

@@ -25,8 +25,8 @@ where ($1 or (replayed_at is null and discarded_at is null)) and id > $2 order b
 select id, stream_id, event_id, body, reason, received_at, replayed_at, discarded_at from audit.dead_letters where id = $1;
 
 -- name: mark_replayed
--- It has been stored after all.
-update audit.dead_letters set replayed_at = $2 where id = $1 and replayed_at is null and discarded_at is null returning id;
+-- It is stored after all; answers what to store.
+update audit.dead_letters set replayed_at = $2 where id = $1 and replayed_at is null and discarded_at is null returning body;
 
 -- name: mark_discarded
 -- Somebody decided that it is not needed.

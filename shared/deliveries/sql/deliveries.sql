@@ -11,6 +11,10 @@ update mail.deliveries set state = $2, finished_at = $3, sealed_secret = null, l
 where portal_login_id = $1 and finished_at is null
 returning id, mail;
 
+-- name: open_mail
+-- Which e-mail of a login is on its way right now.
+select mail from mail.deliveries where portal_login_id = $1 and finished_at is null order by id desc limit 1;
+
 -- name: of_login
 -- A login's deliveries, newest first.
 select id, portal_login_id, client_id, mail, recipient, state, attempts, next_attempt_at, expires_at, created_at, finished_at

@@ -1,7 +1,7 @@
 -- name: take
 -- Rows that were not published yet. By state, never by a last id: ids commit out of order. Another relay's are skipped.
-select id, kind, body from {table}
-where published_at is null order by created_at, id limit $1 for update skip locked;
+select id, body from {table}
+where published_at is null and kind = $1 order by created_at, id limit $2 for update skip locked;
 
 -- name: mark_published
 -- They are on their way. A delivery's row is its own confirmation: the notifier's sweep looks after it.
@@ -13,7 +13,7 @@ select min(created_at) from {table} where published_at is null;
 
 -- name: unconfirmed
 -- Events that were published a while ago and of which the audit store has not said that it holds them.
-select id from {table} where published_at <= $1 and confirmed_at is null order by published_at limit $2;
+select id, published_at from {table} where published_at <= $1 and confirmed_at is null order by published_at limit $2;
 
 -- name: confirm
 -- The audit store holds them.

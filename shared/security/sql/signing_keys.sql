@@ -4,4 +4,4 @@ insert into accounts.signing_keys (kid, issuer, public_key, created_at) values (
 
 -- name: all
 -- Every public key, for the ring.
-select kid, issuer, public_key from accounts.signing_keys;
+select kid, issuer, public_key, created_at from accounts.signing_keys;

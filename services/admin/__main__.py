@@ -1,0 +1,22 @@
+"""``python -m services.admin``: run the admin service until it is told to stop."""
+
+from __future__ import annotations
+
+import sys
+
+from services.admin.app import create_admin, ready_checks
+from services.admin.settings import AdminSettings
+from shared.http.server import run, serve
+from shared.logging import configure_logging
+
+
+def main() -> int:
+    """The process's exit code."""
+    settings = AdminSettings.load()
+    configure_logging(settings.log_level, settings.log_format)
+    app = create_admin(settings)
+    return run(serve(app, settings, ready_checks=ready_checks(app)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""Portal logins and the e-mails to their owners."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from services.admin.api.auth import staff_of
+from services.admin.api.bodies import Deliveries, DeliveryOut, NewPortalLoginIn, PortalLoginOut, PortalLoginPatch
+from services.admin.api.cursors import cursor_after, read_cursor
+from services.admin.keys import CREDENTIALS, WORK
+from services.admin.use_cases import portal_logins
+from services.admin.use_cases.portal_logins import PortalRefused
+from shared.accounts.agencies import NotContracted
+from shared.accounts.portal_logins import PortalLogin, UsernameTaken
+from shared.errors import NotFound
+from shared.http.answers import Page, json_answer, page_of
+from shared.http.bodies import path_id, read_json, read_query
+from shared.http.etags import expected_version
+from shared.http.openapi import operation
+
+TAG = "Portal logins"
+
+
+def _answer(request: web.Request, login: PortalLogin, *, status: int = 200) -> web.Response:
+    headers = {"Location": f"/api/v1/portal-logins/{login.id}"} if status == 201 else None
+    body = PortalLoginOut.of(login, request.app[WORK].clock())
+    return json_answer(body, status=status, etag=login.version, headers=headers)
+
+
+@operation(
+    "Add a portal login",
+    body=NewPortalLoginIn,
+    answers={201: PortalLoginOut},
+    problems=(NotContracted, PortalRefused, UsernameTaken, NotFound),
+    security="staff",
+    tag=TAG,
+)
+async def create_portal_login(request: web.Request) -> web.Response:
+    """Its owner is sent the Agency Portal URL, the username and a temporary password.
+
+    An inactive login is mailed when it is made active; without ``reset_password`` there is no password and no e-mail.
+    """
+    actor = await staff_of(request)
+    body = await read_json(request, NewPortalLoginIn)
+    login = await portal_logins.create(
+        request.app[WORK], request.app[CREDENTIALS], actor=actor, client_id=path_id(request), new=body.new()
+    )
+    return _answer(request, login, status=201)
+
+
+@operation("Read a portal login", answers={200: PortalLoginOut}, security="staff", tag=TAG, etag=True)
+async def get_portal_login(request: web.Request) -> web.Response:
+    """One login as it is now."""
+    actor = await staff_of(request)
+    return _answer(request, await portal_logins.read(request.app[WORK], actor=actor, login_id=path_id(request)))
+
+
+@operation(
+    "Change a portal login",
+    body=PortalLoginPatch,
+    answers={200: PortalLoginOut},
+    problems=(NotContracted,),
+    security="staff",
+    tag=TAG,
+    etag=True,
+)
+async def update_portal_login(request: web.Request) -> web.Response:
+    """Made inactive, or given a new password, its sessions end at once and everywhere."""
+    actor = await staff_of(request)
+    body = await read_json(request, PortalLoginPatch)
+    login = await portal_logins.update(
+        request.app[WORK],
+        request.app[CREDENTIALS],
+        actor=actor,
+        login_id=path_id(request),
+        change=body.change(),
+        expected_version=expected_version(request),
+    )
+    return _answer(request, login)
+
+
+@operation(
+    "The e-mails to a login's owner", answers={200: Page[DeliveryOut]}, query=Deliveries, security="staff", tag=TAG
+)
+async def list_deliveries(request: web.Request) -> web.Response:
+    """The newest first, each with its attempts and what the mail server said."""
+    actor = await staff_of(request)
+    query = read_query(request, Deliveries)
+    found = await portal_logins.deliveries_of(
+        request.app[WORK],
+        actor=actor,
+        login_id=path_id(request),
+        before=read_cursor(query.cursor),
+        limit=query.limit + 1,
+    )
+    page, more = found[: query.limit], len(found) > query.limit
+    items = [DeliveryOut.of(delivery) for delivery in page]
+    return json_answer(page_of(items, cursor_after(page[-1].id if more else None)))

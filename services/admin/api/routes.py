@@ -1,0 +1,32 @@
+"""The admin service's JSON API by address."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from services.admin.api.clients import create_client, get_client, search_clients, update_client
+from services.admin.api.portal_logins import (
+    create_portal_login,
+    get_portal_login,
+    list_deliveries,
+    update_portal_login,
+)
+from services.admin.api.tokens import create_token, jwks, refresh_token, revoke_token
+
+
+def api_routes() -> list[web.RouteDef]:
+    """Every address of the API."""
+    return [
+        web.post("/api/v1/token", create_token),
+        web.post("/api/v1/token/refresh", refresh_token),
+        web.post("/api/v1/token/revoke", revoke_token),
+        web.get("/.well-known/jwks.json", jwks),
+        web.post("/api/v1/clients/search", search_clients),
+        web.post("/api/v1/clients", create_client),
+        web.get("/api/v1/clients/{id}", get_client),
+        web.patch("/api/v1/clients/{id}", update_client),
+        web.post("/api/v1/clients/{id}/portal-logins", create_portal_login),
+        web.get("/api/v1/portal-logins/{id}", get_portal_login),
+        web.patch("/api/v1/portal-logins/{id}", update_portal_login),
+        web.get("/api/v1/portal-logins/{id}/deliveries", list_deliveries),
+    ]

@@ -1,0 +1,38 @@
+"""What went wrong, as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from aiohttp import web
+
+from services.admin.keys import AGENCY
+from services.admin.pages.visitors import sign_in_first
+from shared.errors import NotSignedIn
+from shared.http.pages import render
+from shared.http.problems import Problem
+
+_TITLES: Mapping[int, str] = {
+    HTTPStatus.FORBIDDEN: "This did not work",
+    HTTPStatus.NOT_FOUND: "Page not found",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Please try again in a moment",
+}
+
+
+def render_error(request: web.Request, problem: Problem) -> web.StreamResponse:
+    """A page in the frame of the others; whoever is not signed in is asked to do so."""
+    if problem.name == NotSignedIn.name and "slug" in request.match_info:
+        return sign_in_first(request)
+    agency = request.get(AGENCY)
+    return render(
+        request,
+        "error.html",
+        status=problem.status,
+        title=_TITLES.get(problem.status, "This did not work"),
+        message=problem.detail,
+        request_id=problem.request_id if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "",
+        back_url=f"/{agency.slug}/" if agency else None,
+        back_label="Main Menu",
+    )

@@ -1,0 +1,61 @@
+"""The menus: Main Menu, Admissions Menu, Reports Menu."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from services.admin.pages.visitors import for_staff, url
+from shared.http.pages import render, see_other
+
+MAIN, ADMISSIONS, REPORTS = "Main Menu", "Admissions Menu", "Reports Menu"
+FACE_SHEET, DOCUMENT_CENTER = "Face Sheet", "Document Center"
+
+Crumbs = list[tuple[str, str | None]]
+
+
+def crumbs_to(request: web.Request, *further: tuple[str, str | None]) -> Crumbs:
+    """The way from the Main Menu; the last one is the page itself."""
+    return [(MAIN, url(request)), *further]
+
+
+def admissions(request: web.Request) -> tuple[str, str]:
+    """The Admissions Menu on the way to a page."""
+    return ADMISSIONS, url(request, "admissions")
+
+
+def reports(request: web.Request) -> tuple[str, str]:
+    """The Reports Menu on the way to a page."""
+    return REPORTS, url(request, "reports")
+
+
+@for_staff
+async def main_menu(request: web.Request) -> web.StreamResponse:
+    """Where everything begins."""
+    cards = [
+        (ADMISSIONS, url(request, "admissions"), "Face sheets and portal logins of your clients."),
+        (REPORTS, url(request, "reports"), "What was changed, when and by whom."),
+    ]
+    return render(request, "menu.html", title=MAIN, cards=cards, crumbs=[])
+
+
+@for_staff
+async def admissions_menu(request: web.Request) -> web.StreamResponse:
+    """The Admissions Menu."""
+    cards = [(FACE_SHEET, url(request, "face-sheet"), "Find a client, read and change the face sheet.")]
+    crumbs = crumbs_to(request, (ADMISSIONS, None))
+    return render(request, "menu.html", title=ADMISSIONS, cards=cards, crumbs=crumbs)
+
+
+@for_staff
+async def reports_menu(request: web.Request) -> web.StreamResponse:
+    """The Reports Menu."""
+    cards = [
+        (DOCUMENT_CENTER, url(request, "document-center"), "The records of a client's cases, for reading and print.")
+    ]
+    crumbs = crumbs_to(request, (REPORTS, None))
+    return render(request, "menu.html", title=REPORTS, cards=cards, crumbs=crumbs)
+
+
+async def without_slash(request: web.Request) -> web.StreamResponse:
+    """People leave the slash out when they type the address."""
+    return see_other(url(request))

@@ -1,0 +1,39 @@
+"""The admin service's pages by address."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from services.admin.pages import change_log, documents, editing, face_sheet, menus, searching, signing_in
+from services.admin.pages.documents import CHANGES, NO_CASE
+
+# As agencies' slugs are; anything else is no address of ours.
+_SLUG = "/{slug:[a-z0-9][a-z0-9-]{0,62}}"
+_FILE = f"{_SLUG}/document-center/{{id}}"
+_CASE = f"{_FILE}/{{case:{NO_CASE}|[0-9a-f-]{{36}}}}"
+
+
+def page_routes() -> list[web.RouteDef]:
+    """Every page. To be added last: an agency's address must not hide one that is fixed."""
+    return [
+        web.get(_SLUG, menus.without_slash),
+        web.get(f"{_SLUG}/", menus.main_menu),
+        web.get(f"{_SLUG}/sign-in", signing_in.show),
+        web.post(f"{_SLUG}/sign-in", signing_in.submit),
+        web.post(f"{_SLUG}/sign-out", signing_in.sign_out),
+        web.get(f"{_SLUG}/session", signing_in.still_signed_in),
+        web.get(f"{_SLUG}/admissions", menus.admissions_menu),
+        web.get(f"{_SLUG}/reports", menus.reports_menu),
+        web.get(f"{_SLUG}/face-sheet", searching.show_face_sheet_search),
+        web.post(f"{_SLUG}/face-sheet", searching.search_face_sheet),
+        web.get(f"{_SLUG}/clients/{{id}}", face_sheet.show),
+        web.get(f"{_SLUG}/clients/{{id}}/edit", editing.start),
+        web.post(f"{_SLUG}/clients/{{id}}/edit", editing.submit),
+        web.get(f"{_SLUG}/document-center", searching.show_document_search),
+        web.post(f"{_SLUG}/document-center", searching.search_document),
+        web.get(_FILE, documents.show_client),
+        web.post(_FILE, documents.open_case),
+        web.get(_CASE, documents.show_case),
+        web.post(_CASE, documents.open_form),
+        web.get(f"{_CASE}/{CHANGES}", change_log.show),
+    ]

@@ -1,0 +1,107 @@
+"""Signing in and out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import Field
+
+from services.admin.keys import HASHER, SIGNER, VISITOR, WORK
+from services.admin.pages.visitors import (
+    agency_of,
+    read_own_form,
+    session_cookie,
+    sign_in_first,
+    url,
+    visitor_of,
+    way_back,
+)
+from services.admin.requests import origin_of
+from services.admin.use_cases import sessions
+from services.admin.use_cases.sign_in import sign_in
+from shared.errors import BadCredentials
+from shared.http.fields import Body, Line, Password
+from shared.http.forms import Form, read_form
+from shared.http.pages import render, see_other
+
+# What a redirect has the sign-in page say; the address carries the key and no words.
+_NOTICES = {
+    "ended": ("info", "Your session has ended. Sign in again to go on."),
+    "signed_out": ("success", "You have signed out."),
+}
+
+
+class SignInForm(Body):
+    """Username and password; ``next`` is the page to come back to."""
+
+    username: Annotated[str, Line(64)]
+    password: Password
+    next: Annotated[str, Field(max_length=1000)] = ""
+
+
+class NoFields(Body):
+    """A form that is a button."""
+
+
+async def show(request: web.Request) -> web.StreamResponse:
+    """The sign-in page; whoever is signed in already goes on."""
+    next_path = way_back(request, request.query.get("next"))
+    if await visitor_of(request) is not None:
+        return see_other(next_path)
+    return _page(request, None, next_path=next_path)
+
+
+def _page(
+    request: web.Request, form: Form[SignInForm] | None, *, next_path: str, status: int = 200
+) -> web.StreamResponse:
+    notice = next((text for key, text in _NOTICES.items() if key in request.query), None) if form is None else None
+    response = render(request, "sign_in.html", status=status, form=form, notice=notice, next_path=next_path)
+    if form is None and session_cookie(request).read(request) is not None:
+        session_cookie(request).delete(response)
+    return response
+
+
+async def submit(request: web.Request) -> web.StreamResponse:
+    """Sign in, and go on to where the person was headed."""
+    agency = await agency_of(request)
+    form = await read_form(request, SignInForm)
+    next_path = way_back(request, form.value("next"))
+    if form.model is None:
+        return _page(request, form, status=422, next_path=next_path)
+    try:
+        result = await sign_in(
+            request.app[WORK],
+            request.app[HASHER],
+            request.app[SIGNER],
+            slug=agency.slug,
+            username=form.model.username,
+            password=form.model.password.get_secret_value(),
+            origin=origin_of(request),
+            with_cookie=True,
+        )
+    except BadCredentials as error:
+        told: Form[SignInForm] = Form(form.values, {"": "The username or password is not right."}, None)
+        return _page(request, told, status=error.status, next_path=next_path)
+    response = see_other(next_path)
+    if result.cookie is not None:
+        session_cookie(request).set(response, result.cookie.text)
+    return response
+
+
+async def sign_out(request: web.Request) -> web.StreamResponse:
+    """End the session. One that has ended already is as good."""
+    if await visitor_of(request) is not None:
+        await read_own_form(request, NoFields)
+        visitor = request[VISITOR]
+        await sessions.sign_out(request.app[WORK], actor=visitor.actor, session=visitor.session)
+    response = see_other(url(request, "sign-in", signed_out="1"))
+    session_cookie(request).delete(response)
+    return response
+
+
+async def still_signed_in(request: web.Request) -> web.StreamResponse:
+    """204 for the script that asks people whether they want to stay; the question itself counts as a sign of life."""
+    if await visitor_of(request) is None:
+        return sign_in_first(request)
+    return web.Response(status=204)

@@ -1,0 +1,150 @@
+"""What the notifier is told by its environment."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final, get_args
+from urllib.parse import unquote, urlsplit
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+
+from services.notifier.headers import UnsafeHeader, safe_address
+from services.notifier.mailer import Patience, Security, SmtpServer
+from shared.clock import system_clock
+from shared.deliveries.sealing import Opener
+from shared.security.tokens import Signer
+from shared.settings import BaseUrl, ProcessSettings, wrong
+
+ISSUER: Final = "portico_notifier"
+"""Who signs the notifier's tokens: its database role, whose own keys alone it may publish."""
+
+_SCHEMES: Final[Mapping[str, Security]] = {"smtp": "starttls", "smtps": "tls"}
+_PORTS: Final[Mapping[Security, int]] = {"tls": 465, "starttls": 587, "plaintext": 25}
+
+
+def _postgres(value: str) -> str:
+    if not value.startswith(("postgresql://", "postgres://")):
+        raise wrong("must be a URL such as postgresql://user:password@host:5432/database")
+    return value
+
+
+def _redis(value: str) -> str:
+    if not value.startswith(("redis://", "rediss://", "unix://")):
+        raise wrong("must be a URL such as redis://:password@host:6379/0")
+    return value
+
+
+def _signing_key(value: str) -> str:
+    try:
+        Signer(value, ISSUER, system_clock)
+    except ValueError:
+        raise wrong("must be an Ed25519 private key in PEM (PKCS 8)") from None
+    return value
+
+
+def _sealing_key(value: str) -> str:
+    try:
+        Opener(value)
+    except ValueError:
+        raise wrong("must be 32 bytes in base64") from None
+    return value
+
+
+def _smtp(value: str) -> str:
+    try:
+        url = urlsplit(value.strip())
+        fits = url.scheme in _SCHEMES and url.hostname and url.port != 0
+    except ValueError:
+        fits = False
+    if not fits or url.path.strip("/") or url.query or url.fragment:
+        raise wrong("must be a URL such as smtp://user:password@host:587 or smtps://host:465")
+    if url.password is not None and not url.username:
+        raise wrong("has a password without a user")
+    return value.strip()
+
+
+def _certificates(value: str | None) -> str | None:
+    try:
+        ssl.create_default_context(cadata=value)
+    except (ssl.SSLError, ValueError):
+        raise wrong("must be certificates in PEM") from None
+    return value
+
+
+def _address(value: str) -> str:
+    try:
+        return safe_address(value.strip())
+    except UnsafeHeader:
+        raise wrong("must be a plain e-mail address such as no-reply@portico.example") from None
+
+
+PostgresUrl = Annotated[str, AfterValidator(_postgres), Field(repr=False)]
+RedisUrl = Annotated[str, AfterValidator(_redis), Field(repr=False)]
+
+
+class NotifierSettings(ProcessSettings):
+    """The notifier's settings; each secret ``X`` may come from the file that ``X_FILE`` names."""
+
+    database_url: PostgresUrl
+    relay_database_url: PostgresUrl
+    redis_url: RedisUrl
+    celery_broker_url: RedisUrl
+    signing_key: Annotated[str, AfterValidator(_signing_key), Field(repr=False)]
+    sealing_private_key: Annotated[str, AfterValidator(_sealing_key), Field(repr=False)]
+    audit_url: BaseUrl
+    smtp_url: Annotated[str, AfterValidator(_smtp), Field(repr=False)]
+    smtp_security: Security | None = None
+    # Certificates (PEM) of authorities besides the system's, for a mail server with one of an own authority.
+    smtp_ca: Annotated[str | None, AfterValidator(_certificates)] = None
+    mail_from: Annotated[str, AfterValidator(_address)]
+    # Mails that are handed over at once.
+    worker_threads: int = Field(default=4, ge=1, le=64)
+    # How long a worker may be silent before another one takes its delivery.
+    lease_seconds: float = Field(default=150.0, ge=1, le=280)
+    sweep_seconds: float = Field(default=10.0, ge=0.1, le=300)
+    # For deliveries in flight when the process is told to stop; orchestrators must wait longer than this.
+    shutdown_seconds: float = Field(default=10.0, ge=0, le=300)
+    heartbeat_file: Path | None = None
+
+    @field_validator("smtp_security", mode="before")
+    @classmethod
+    def _fits_the_url(cls, value: object, info: ValidationInfo) -> object:
+        url: Any = info.data.get("smtp_url")
+        if isinstance(value, str):
+            value = value.strip().lower()
+        if url and value in get_args(Security) and urlsplit(url).scheme == "smtps" and value != "tls":
+            raise wrong("must be tls, or left out, when SMTP_URL starts with smtps://")
+        return value
+
+    @property
+    def smtp(self) -> SmtpServer:
+        """The mail server, with the security that was chosen or follows from the URL."""
+        url = urlsplit(self.smtp_url)
+        security = self.smtp_security or _SCHEMES[url.scheme]
+        return SmtpServer(
+            host=url.hostname or "",
+            port=url.port or _PORTS[security],
+            security=security,
+            username=unquote(url.username) if url.username else None,
+            password=unquote(url.password) if url.password else None,
+        )
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a delivery is a worker's own."""
+        return timedelta(seconds=self.lease_seconds)
+
+    @property
+    def patience(self) -> Patience:
+        """Within the lease: it is taken anew just before the content, so each part must fit into one by itself."""
+        return Patience(until_content=self.lease_seconds * 0.4, after_content=self.lease_seconds * 0.8)
+
+    def tls_context(self) -> ssl.SSLContext:
+        """Checks certificates and names against the system's authorities and those of SMTP_CA."""
+        context = ssl.create_default_context()
+        if self.smtp_ca is not None:
+            context.load_verify_locations(cadata=self.smtp_ca)
+        return context

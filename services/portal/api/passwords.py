@@ -1,0 +1,107 @@
+"""Passwords: the first one, another one, a forgotten one."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from services.portal.api.auth import signed_in
+from services.portal.api.bodies import (
+    ChangePassword,
+    ChoosePassword,
+    ForgotPassword,
+    NewPassword,
+    ResetPassword,
+    TokensOut,
+)
+from services.portal.keys import HASHER, RESETS, SIGNER, WORK
+from services.portal.requests import origin_of
+from services.portal.use_cases import passwords, resets
+from services.portal.use_cases.passwords import PasswordChangeExpired, ResetExpired
+from services.portal.use_cases.sign_in import SignedIn
+from shared.accounts.agencies import NotContracted
+from shared.accounts.sessions import PasswordTokenPurpose
+from shared.errors import NotSignedIn
+from shared.http.answers import json_answer
+from shared.http.bodies import read_json
+from shared.http.openapi import operation
+from shared.security.password_rules import PasswordRefused
+
+TAG = "Passwords"
+
+
+@operation(
+    "Choose or change a password",
+    body=ChoosePassword | ChangePassword,
+    answers={200: TokensOut},
+    problems=(PasswordRefused, PasswordChangeExpired, NotContracted, NotSignedIn),
+    security=None,
+    tag=TAG,
+)
+async def set_password(request: web.Request) -> web.Response:
+    """After a temporary password: with the token of that sign-in. Signed in (bearer): with the current password.
+
+    All other sessions end. The answer holds new tokens; a refresh token from before is no good any more.
+    """
+    body = await read_json(request, NewPassword)
+    new_password = body.new_password.get_secret_value()
+    if body.password_change_token is not None:
+        result = await _choose(request, body.password_change_token, "temporary", new_password)
+    else:
+        result = await _change(request, body, new_password)
+    return json_answer(TokensOut.of(result.tokens))
+
+
+async def _change(request: web.Request, body: NewPassword, new_password: str) -> SignedIn:
+    actor, _ = await signed_in(request)
+    return await passwords.change(
+        request.app[WORK],
+        request.app[HASHER],
+        request.app[SIGNER],
+        actor=actor,
+        current_password=body.current_password.get_secret_value() if body.current_password else "",
+        new_password=new_password,
+        with_cookie=False,
+    )
+
+
+async def _choose(request: web.Request, token: str, purpose: PasswordTokenPurpose, new_password: str) -> SignedIn:
+    return await passwords.choose(
+        request.app[WORK],
+        request.app[HASHER],
+        request.app[SIGNER],
+        token=token,
+        purpose=purpose,
+        new_password=new_password,
+        origin=origin_of(request),
+        with_cookie=False,
+    )
+
+
+@operation("Ask for a reset e-mail", body=ForgotPassword, answers={202: None}, security=None, tag=TAG)
+async def forgot_password(request: web.Request) -> web.Response:
+    """The answer is the same whether or not there is such a login, and comes after the same time."""
+    body = await read_json(request, ForgotPassword)
+    await resets.request(
+        request.app[WORK],
+        request.app[RESETS],
+        slug=body.agency,
+        username=body.username,
+        email=body.email,
+        origin=origin_of(request),
+    )
+    return web.Response(status=202)
+
+
+@operation(
+    "Choose a password with a code from a reset e-mail",
+    body=ResetPassword,
+    answers={200: TokensOut},
+    problems=(PasswordRefused, ResetExpired, NotContracted),
+    security=None,
+    tag=TAG,
+)
+async def reset_password(request: web.Request) -> web.Response:
+    """All sessions end and one begins. The code stays good while passwords are refused."""
+    body = await read_json(request, ResetPassword)
+    result = await _choose(request, body.token, "reset", body.new_password.get_secret_value())
+    return json_answer(TokensOut.of(result.tokens))

@@ -1,0 +1,35 @@
+"""The portal's JSON API by address."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from services.portal.api.auth import signed_in
+from services.portal.api.bodies import MeOut
+from services.portal.api.passwords import forgot_password, reset_password, set_password
+from services.portal.api.tokens import create_token, jwks, refresh_token, revoke_token
+from services.portal.keys import WORK
+from services.portal.use_cases import sessions
+from shared.http.answers import json_answer
+from shared.http.openapi import operation
+
+
+@operation("Who is signed in", answers={200: MeOut}, security="client", tag="Me")
+async def me(request: web.Request) -> web.Response:
+    """The portal login, the client whose record it shows, and the agency."""
+    actor, _ = await signed_in(request)
+    return json_answer(MeOut.of(await sessions.me(request.app[WORK], actor=actor)))
+
+
+def api_routes() -> list[web.RouteDef]:
+    """Every address of the API."""
+    return [
+        web.post("/api/v1/token", create_token),
+        web.post("/api/v1/token/refresh", refresh_token),
+        web.post("/api/v1/token/revoke", revoke_token),
+        web.post("/api/v1/password", set_password),
+        web.post("/api/v1/password/forgot", forgot_password),
+        web.post("/api/v1/password/reset", reset_password),
+        web.get("/api/v1/me", me),
+        web.get("/.well-known/jwks.json", jwks),
+    ]

@@ -1,0 +1,32 @@
+"""The portal's pages by address."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from services.portal.pages import home, passwords, signing_in
+from services.portal.use_cases.resets import RESET_PATH
+
+# As agencies' slugs are; anything else is no address of ours.
+_SLUG = "/{slug:[a-z0-9][a-z0-9-]{0,62}}"
+
+
+def page_routes() -> list[web.RouteDef]:
+    """Every page. To be added last: an agency's address must not hide one that is fixed."""
+    return [
+        web.get(_SLUG, home.without_slash),
+        web.get(f"{_SLUG}/", home.home),
+        web.get(f"{_SLUG}/sign-in", signing_in.show),
+        web.post(f"{_SLUG}/sign-in", signing_in.submit),
+        web.post(f"{_SLUG}/sign-out", signing_in.sign_out),
+        web.get(f"{_SLUG}/session", signing_in.still_signed_in),
+        web.get(f"{_SLUG}/activity", home.activity),
+        web.get(f"{_SLUG}/choose-password", passwords.show_choice),
+        web.post(f"{_SLUG}/choose-password", passwords.submit_choice),
+        web.get(f"{_SLUG}/change-password", passwords.show_change),
+        web.post(f"{_SLUG}/change-password", passwords.submit_change),
+        web.get(f"{_SLUG}/forgot-password", passwords.show_forgot),
+        web.post(f"{_SLUG}/forgot-password", passwords.submit_forgot),
+        web.get(f"{_SLUG}/{RESET_PATH}", passwords.show_reset),
+        web.post(f"{_SLUG}/{RESET_PATH}", passwords.submit_reset),
+    ]

@@ -1,0 +1,103 @@
+"""Signing in and out."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from services.portal.keys import HASHER, SIGNER, WORK
+from services.portal.pages.forms import NoFields, SignInForm, read_own_form
+from services.portal.pages.visitors import (
+    agency_of,
+    choice_cookie,
+    session_cookie,
+    sign_in_first,
+    url,
+    visitor_of,
+    way_back,
+)
+from services.portal.requests import origin_of
+from services.portal.use_cases import sessions
+from services.portal.use_cases.sign_in import PasswordChangeRequired, SignedIn, TemporaryPasswordExpired, sign_in
+from shared.errors import BadCredentials
+from shared.http.forms import Form, read_form
+from shared.http.pages import render, see_other
+
+# What a redirect has the sign-in page say; the address carries the key and no words.
+_NOTICES = {
+    "ended": ("info", "Your session has ended. Sign in again to go on."),
+    "signed_out": ("success", "You have signed out."),
+    "too_late": ("info", "The time to choose your password is over, or you chose it already. Please sign in."),
+}
+
+
+async def show(request: web.Request) -> web.StreamResponse:
+    """The sign-in page; whoever is signed in already goes home."""
+    if await visitor_of(request) is not None:
+        return see_other(way_back(request, request.query.get("next")))
+    await agency_of(request)
+    return sign_in_page(request, next_path=way_back(request, request.query.get("next")))
+
+
+def sign_in_page(
+    request: web.Request, form: Form[SignInForm] | None = None, *, status: int = 200, next_path: str = ""
+) -> web.Response:
+    """The page with what was typed, but for the password."""
+    notice = next((text for key, text in _NOTICES.items() if key in request.query), None)
+    response = render(request, "sign_in.html", status=status, form=form, notice=notice, next_path=next_path)
+    if form is None and session_cookie(request).read(request) is not None:
+        session_cookie(request).delete(response)
+    return response
+
+
+async def submit(request: web.Request) -> web.StreamResponse:
+    """Sign in: into the portal, or on to the choice of a password."""
+    agency = await agency_of(request)
+    form = await read_form(request, SignInForm)
+    next_path = way_back(request, form.value("next"))
+    if form.model is None:
+        return sign_in_page(request, form, status=422, next_path=next_path)
+    try:
+        result = await sign_in(
+            request.app[WORK],
+            request.app[HASHER],
+            request.app[SIGNER],
+            slug=agency.slug,
+            username=form.model.username,
+            password=form.model.password.get_secret_value(),
+            origin=origin_of(request),
+            with_cookie=True,
+        )
+    except (BadCredentials, TemporaryPasswordExpired) as error:
+        told: Form[SignInForm] = Form(form.values, {"": error.message}, None)
+        return sign_in_page(request, told, status=error.status, next_path=next_path)
+    if isinstance(result, PasswordChangeRequired):
+        response = see_other(url(request, "choose-password"))
+        choice_cookie(request).set(response, result.token, max_age=result.expires_in)
+        return response
+    return enter(request, result, next_path)
+
+
+def enter(request: web.Request, result: SignedIn, path: str) -> web.Response:
+    """Go on with the session's cookie."""
+    response = see_other(path)
+    if result.cookie is not None:
+        session_cookie(request).set(response, result.cookie.text)
+    return response
+
+
+async def sign_out(request: web.Request) -> web.StreamResponse:
+    """End the session. One that has ended already is as good."""
+    visitor = await visitor_of(request)
+    if visitor is not None:
+        await read_own_form(request, NoFields, visitor)
+        await sessions.sign_out(request.app[WORK], actor=visitor.actor, session=visitor.session)
+    response = see_other(url(request, "sign-in", signed_out="1"))
+    session_cookie(request).delete(response)
+    return response
+
+
+async def still_signed_in(request: web.Request) -> web.StreamResponse:
+    """204 for the script that asks people whether they want to stay; the question itself counts as a sign of life."""
+    if await visitor_of(request) is None:
+        return sign_in_first(request)
+    return web.Response(status=204)

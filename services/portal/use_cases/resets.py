@@ -1,0 +1,104 @@
+"""A forgotten password: an e-mail with a code that lets its reader choose another one."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+from services.portal.use_cases.sign_in import actor_of, subject_of
+from shared.accounts import agencies, portal_logins, sessions
+from shared.accounts.access import Origin
+from shared.accounts.agencies import Agency
+from shared.accounts.portal_logins import PortalLogin
+from shared.deliveries import store as deliveries
+from shared.deliveries.sealing import Sealer
+from shared.events.catalogue import PortalPasswordResetRequested
+from shared.outbox import Transaction, Work
+from shared.security.session_limits import PASSWORD_RESET
+from shared.security.tokens import new_reference
+
+RESET_PATH: Final = "reset"
+"""The page behind the e-mail's link, below the address in its context; the code follows as ``#token=``."""
+
+# Asked again within it, the e-mail that is on its way is enough: nobody's mailbox is filled by pressing a button.
+PAUSE: Final = timedelta(seconds=60)
+# Longer than the work for a login that exists takes, so that the answer comes after the same time for all.
+ANSWER_AFTER: Final = timedelta(milliseconds=400)
+
+
+class Resets:
+    """Makes reset codes and puts their e-mails into the queue."""
+
+    def __init__(self, sealer: Sealer, portal_base_url: str) -> None:
+        self._sealer = sealer
+        self._base_url = portal_base_url.rstrip("/")
+
+    async def mail(self, tx: Transaction, login: PortalLogin, agency: Agency) -> None:
+        """A new code in an e-mail to the login's address; those before it are no good any more."""
+        reference, expires_at = new_reference(agency.id), tx.now + PASSWORD_RESET
+        await sessions.void_resets(tx.conn, login.id, tx.now)
+        await sessions.insert_password_token(tx.conn, reference, login.id, "reset", now=tx.now, expires_at=expires_at)
+        await deliveries.queue(
+            tx,
+            sealer=self._sealer,
+            mail="password_reset",
+            portal_login_id=login.id,
+            client_id=login.client_id,
+            recipient=login.email,
+            context={
+                "username": login.username,
+                # Always our own: an agency's own address may be a page elsewhere, which has no page for codes below it.
+                "portal_url": f"{self._base_url}/{agency.slug}/",
+                "agency_name": agency.name,
+            },
+            secret=reference.text,
+            expires_at=expires_at,
+        )
+
+
+async def request(
+    work: Work,
+    resets: Resets,
+    *,
+    slug: str,
+    username: str,
+    email: str,
+    origin: Origin,
+    answer_after: timedelta = ANSWER_AFTER,
+) -> None:
+    """Mail a reset code, if username and e-mail address are those of an active login at a contracted agency.
+
+    Nobody learns from the answer, or from the time it takes, whether they are.
+    """
+    loop = asyncio.get_running_loop()
+    due = loop.time() + answer_after.total_seconds()
+    await _request(work, resets, slug, username, email, origin)
+    await asyncio.sleep(due - loop.time())
+
+
+async def _request(work: Work, resets: Resets, slug: str, username: str, email: str, origin: Origin) -> None:
+    async with work.pool.transaction(None) as conn:
+        agency = await agencies.by_slug(conn, slug)
+    if agency is None or not agency.contracted:
+        return
+    async with work.pool.transaction(agency.id) as conn:
+        login = await portal_logins.by_username(conn, username)
+    if login is None or login.email.casefold() != email.casefold():
+        return
+    async with work.transaction(actor_of(agency, login, origin)) as tx:
+        current = await portal_logins.lock(tx.conn, login.id)
+        if current is not None and current.email == login.email and await _may_have(tx, current):
+            await tx.append(PortalPasswordResetRequested(username=login.username), subject_of(login))
+            await resets.mail(tx, current, agency)
+
+
+async def _may_have(tx: Transaction, login: PortalLogin) -> bool:
+    # A login that staff gave no password yet gets none here either.
+    if not login.active or login.password_state(tx.now) == "none":
+        return False
+    if await deliveries.open_mail(tx.conn, login.id) == "temporary_password":
+        # What they need is on its way, and a reset would take its place in the queue.
+        return False
+    asked = await sessions.last_reset(tx.conn, login.id, tx.now)
+    return asked is None or tx.now - asked >= PAUSE

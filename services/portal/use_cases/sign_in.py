@@ -1,0 +1,167 @@
+"""The owners of portal logins sign in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from shared.accounts import access, agencies, portal_logins, sessions
+from shared.accounts.access import Origin, SessionCookie, Tokens
+from shared.accounts.agencies import Agency
+from shared.accounts.portal_logins import PortalLogin
+from shared.actors import Actor
+from shared.errors import BadCredentials, DomainError
+from shared.events import Subject
+from shared.events.catalogue import PortalSessionRefused, PortalSessionStarted
+from shared.outbox import Transaction, Work
+from shared.security.passwords import PasswordHasher
+from shared.security.session_limits import PASSWORD_CHANGE
+from shared.security.tokens import NOBODY, Signer, new_reference
+
+
+class TemporaryPasswordExpired(DomainError):
+    """Your temporary password has expired. Ask your agency for a new one.
+
+    Only somebody who gives the right temporary password of an active login is told so.
+    """
+
+    status = 401
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A session at its beginning, or after a change of password: with a cookie for the pages, or tokens for the API."""
+
+    agency: Agency
+    session_id: UUID
+    cookie: SessionCookie | None
+    tokens: Tokens | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PasswordChangeRequired:
+    """A temporary password was right: ``token`` is good for choosing one's own, once, for ``expires_in`` seconds."""
+
+    agency: Agency
+    token: str
+    expires_in: int
+
+
+async def sign_in(
+    work: Work,
+    hasher: PasswordHasher,
+    signer: Signer,
+    *,
+    slug: str,
+    username: str,
+    password: str,
+    origin: Origin,
+    with_cookie: bool,
+) -> SignedIn | PasswordChangeRequired:
+    """Begin a session; with a temporary password none begins, and the answer is what it takes to choose one's own.
+
+    Raises NotContracted, TemporaryPasswordExpired, and BadCredentials, the same for whatever else is wrong and after
+    the same work.
+    """
+    async with work.pool.transaction(None) as conn:
+        agency = await agencies.by_slug(conn, slug)
+    login: PortalLogin | None = None
+    if agency is not None:
+        agency.require_contract()
+        async with work.pool.transaction(agency.id) as conn:
+            login = await portal_logins.by_username(conn, username)
+    # Outside any transaction: a hash may wait for its turn and must not hold a connection meanwhile.
+    proved = await hasher.verify(_stored(login), password)
+    if agency is None:
+        raise BadCredentials
+    async with work.transaction(actor_of(agency, login, origin)) as tx:
+        # Somebody may have made the login inactive, or its password another one, while the hash was being checked.
+        current = await portal_logins.lock(tx.conn, login.id if login else NOBODY)
+        proved = proved and _stored(current) == _stored(login)
+        result = await _decide(
+            tx, agency, current, proved=proved, signer=signer, origin=origin, with_cookie=with_cookie
+        )
+    if isinstance(result, DomainError):
+        raise result
+    return result
+
+
+def _stored(login: PortalLogin | None) -> str | None:
+    """The one hash that can let this login in; a pending temporary password replaces an own one."""
+    if login is None or not login.active:
+        return None
+    return login.temporary_password_hash or login.password_hash
+
+
+async def _decide(
+    tx: Transaction,
+    agency: Agency,
+    login: PortalLogin | None,
+    *,
+    proved: bool,
+    signer: Signer,
+    origin: Origin,
+    with_cookie: bool,
+) -> SignedIn | PasswordChangeRequired | DomainError:
+    """What a password comes to. Refusals are answered, not raised: their event has to be committed."""
+    if login is None or not proved:
+        await tx.append(_refusal(tx, login), subject_of(login))
+        return BadCredentials()
+    state = login.password_state(tx.now)
+    if state == "temporary_expired":
+        refused = PortalSessionRefused(username=login.username, reason="temporary_password_expired")
+        await tx.append(refused, subject_of(login))
+        return TemporaryPasswordExpired()
+    if state == "temporary":
+        return await _require_change(tx, agency, login)
+    return await begin_session(tx, agency, login, signer=signer, origin=origin, with_cookie=with_cookie)
+
+
+async def _require_change(tx: Transaction, agency: Agency, login: PortalLogin) -> PasswordChangeRequired:
+    reference = new_reference(agency.id)
+    await sessions.insert_password_token(
+        tx.conn, reference, login.id, "temporary", now=tx.now, expires_at=tx.now + PASSWORD_CHANGE
+    )
+    return PasswordChangeRequired(agency, reference.text, int(PASSWORD_CHANGE.total_seconds()))
+
+
+async def begin_session(
+    tx: Transaction, agency: Agency, login: PortalLogin, *, signer: Signer, origin: Origin, with_cookie: bool
+) -> SignedIn:
+    """Open a session for somebody who has just proved who they are, with its event."""
+    session_id, cookie = await access.open_session(
+        tx, kind="portal", person_id=login.id, origin=origin, with_cookie=with_cookie
+    )
+    tokens = None
+    if not with_cookie:
+        tokens = await access.first_tokens(tx, signer=signer, kind="portal", person_id=login.id, session_id=session_id)
+    await tx.append(PortalSessionStarted(username=login.username), subject_of(login))
+    return SignedIn(agency, session_id, cookie, tokens)
+
+
+def _refusal(tx: Transaction, login: PortalLogin | None) -> PortalSessionRefused:
+    if login is None:
+        return PortalSessionRefused(username=None, reason="unknown_username")
+    if not login.active:
+        return PortalSessionRefused(username=login.username, reason="inactive")
+    if login.password_state(tx.now) == "none":
+        return PortalSessionRefused(username=login.username, reason="no_password")
+    return PortalSessionRefused(username=login.username, reason="wrong_password")
+
+
+def subject_of(login: PortalLogin | None) -> Subject:
+    """Whom an event of this login is about."""
+    return Subject(client_id=login.client_id, portal_login_id=login.id) if login else Subject()
+
+
+def actor_of(agency: Agency, login: PortalLogin | None, origin: Origin) -> Actor:
+    """The owner of a login at the door, not signed in; nobody in particular when the login is unknown."""
+    return Actor(
+        agency_id=agency.id,
+        kind="portal_login",
+        id=login.id if login else None,
+        username=login.username if login else "",
+        name=login.username if login else "",
+        address=origin.address,
+        request_id=origin.request_id,
+    )
