@@ -2,49 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import Field
 
-from pydantic import AfterValidator, Field
-
-from shared.clock import system_clock
-from shared.deliveries.sealing import Sealer
-from shared.security.tokens import Signer
-from shared.settings import BaseUrl, ServiceSettings, wrong
+from shared.security.key_settings import SealingPublicKey, SigningKey
+from shared.settings import BaseUrl, PostgresUrl, RedisUrl, ServiceSettings
 
 ISSUER = "portico_admin"
-"""Who signs the tokens of staff: the service's database role, whose own keys alone it may publish."""
-
-
-def _postgres(value: str) -> str:
-    if not value.startswith(("postgresql://", "postgres://")):
-        raise wrong("must be a URL such as postgresql://user:password@host:5432/database")
-    return value
-
-
-def _redis(value: str) -> str:
-    if not value.startswith(("redis://", "rediss://", "unix://")):
-        raise wrong("must be a URL such as redis://:password@host:6379/0")
-    return value
-
-
-def _signing_key(value: str) -> str:
-    try:
-        Signer(value, ISSUER, system_clock)
-    except ValueError:
-        raise wrong("must be an Ed25519 private key in PEM (PKCS 8)") from None
-    return value
-
-
-def _sealing_key(value: str) -> str:
-    try:
-        Sealer(value)
-    except ValueError:
-        raise wrong("must be 32 bytes in base64") from None
-    return value
-
-
-PostgresUrl = Annotated[str, AfterValidator(_postgres), Field(repr=False)]
-RedisUrl = Annotated[str, AfterValidator(_redis), Field(repr=False)]
+"""Who signs the admin service's tokens: its database role, whose own keys alone it may publish."""
 
 
 class AdminSettings(ServiceSettings):
@@ -54,11 +18,11 @@ class AdminSettings(ServiceSettings):
     """
 
     public_url: BaseUrl
-    database_url: PostgresUrl
-    relay_database_url: PostgresUrl
-    redis_url: RedisUrl
-    celery_broker_url: RedisUrl
-    signing_key: Annotated[str, AfterValidator(_signing_key), Field(repr=False)]
-    sealing_public_key: Annotated[str, AfterValidator(_sealing_key)]
+    database_url: PostgresUrl = Field(repr=False)
+    relay_database_url: PostgresUrl = Field(repr=False)
+    redis_url: RedisUrl = Field(repr=False)
+    celery_broker_url: RedisUrl = Field(repr=False)
+    signing_key: SigningKey = Field(repr=False)
+    sealing_public_key: SealingPublicKey
     audit_url: BaseUrl
     portal_url: BaseUrl

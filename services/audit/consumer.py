@@ -144,7 +144,7 @@ class Consumer:
             elif read is not None:
                 dead.append(read)
         new, refused = await store.store_batch(self._pool, received)
-        dead += [_Dead(r.stream_id, r.envelope.id, r.envelope.to_json(), reason) for r, reason in refused]
+        dead += [_Dead(r.stream_id, r.envelope.id, r.body, reason) for r, reason in refused]
         await self._bury(dead)
         await self._redis.xack(STREAM, GROUP, *(stream_id for stream_id, _ in entries))
         self._count(received, new=new, dead=len(dead), refused=len(refused))
@@ -255,11 +255,13 @@ def _decoded(stream_id: str, fields: Mapping[bytes, bytes] | None) -> Received |
     if body is None:
         return _Dead(stream_id, None, repr(dict(fields)), f"the entry has no field {FIELD}")
     try:
-        return Received(stream_id, from_json(body))
+        return Received(stream_id, from_json(body), body.decode())
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        reason = f"no event: {'.'.join(str(p) for p in first['loc'])} {first['msg']}"[:_LONGEST_REASON]
-        return _Dead(stream_id, _id_of(body), body.decode("utf-8", "replace"), reason)
+        reason = f"no event: {'.'.join(str(p) for p in first['loc'])} {first['msg']}"
+    except UnicodeDecodeError:
+        reason = "no event: it is no UTF-8"
+    return _Dead(stream_id, _id_of(body), body.decode("utf-8", "replace"), reason[:_LONGEST_REASON])
 
 
 def _id_of(body: bytes) -> UUID | None:

@@ -54,7 +54,7 @@ async def replay(pool: Pool, letter_id: int, now: datetime) -> bool:
             body = await conn.fetchval(SQL["mark_replayed"], letter_id, now)
             if body is None:
                 return False
-            await insert_events(conn, [from_json(body)])
+            await insert_events(conn, [from_json(body)], [body])
             return True
     except (*BAD_ROW, ValueError) as error:
         raise StillRefused from error

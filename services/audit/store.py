@@ -24,12 +24,16 @@ BAD_ROW: Final = (
 )
 
 
+_KNOWN: Final = known_events()
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
-    """An event as it came from the stream."""
+    """An event as it came from the stream. ``body`` may say more than this version's envelope has fields for."""
 
     stream_id: str
     envelope: Envelope
+    body: str
 
 
 def actor_key(envelope: Envelope) -> str:
@@ -40,7 +44,7 @@ def actor_key(envelope: Envelope) -> str:
 
 def in_activity(envelope: Envelope) -> bool:
     """Whether the Client Action Log shows it. A type that is not known (yet) is shown if it names a login."""
-    declared = known_events().get((envelope.type, envelope.version))
+    declared = _KNOWN.get((envelope.type, envelope.version))
     if envelope.subject.portal_login_id is None:
         return False
     return declared is None or declared.activity is not None
@@ -48,7 +52,7 @@ def in_activity(envelope: Envelope) -> bool:
 
 def change_type(envelope: Envelope) -> str | None:
     """The Face Sheet Change Log's type, None when it is no change. An unknown type that names a client is its own."""
-    declared = known_events().get((envelope.type, envelope.version))
+    declared = _KNOWN.get((envelope.type, envelope.version))
     if envelope.subject.client_id is None:
         return None
     if declared is None:
@@ -56,8 +60,8 @@ def change_type(envelope: Envelope) -> str | None:
     return declared.change.change_type if declared.change else None
 
 
-async def insert_events(conn: Connection, received: Sequence[Envelope]) -> int:
-    """Store events; answers how many were new."""
+async def insert_events(conn: Connection, received: Sequence[Envelope], bodies: Sequence[str] | None = None) -> int:
+    """Store events, as ``bodies`` say them where these are given; answers how many were new."""
     status = await conn.execute(
         SQL["insert_events"],
         [e.id for e in received],
@@ -72,7 +76,7 @@ async def insert_events(conn: Connection, received: Sequence[Envelope]) -> int:
         [e.subject.portal_login_id for e in received],
         [in_activity(e) for e in received],
         [change_type(e) for e in received],
-        [e.to_json() for e in received],
+        bodies or [e.to_json() for e in received],
     )
     return int(status.rpartition(" ")[2])
 
@@ -86,7 +90,7 @@ async def store_batch(pool: Pool, received: Sequence[Received]) -> tuple[int, li
         return 0, []
     try:
         async with pool.transaction(None) as conn:
-            return await insert_events(conn, [r.envelope for r in received]), []
+            return await insert_events(conn, [r.envelope for r in received], [r.body for r in received]), []
     except BAD_ROW as error:
         if len(received) == 1:
             return 0, [(received[0], f"refused by the store: {type(error).__name__}")]

@@ -13,44 +13,14 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from services.notifier.headers import UnsafeHeader, safe_address
 from services.notifier.mailer import Patience, Security, SmtpServer
-from shared.clock import system_clock
-from shared.deliveries.sealing import Opener
-from shared.security.tokens import Signer
-from shared.settings import BaseUrl, ProcessSettings, wrong
+from shared.security.key_settings import SealingPrivateKey, SigningKey
+from shared.settings import BaseUrl, PostgresUrl, ProcessSettings, RedisUrl, wrong
 
 ISSUER: Final = "portico_notifier"
 """Who signs the notifier's tokens: its database role, whose own keys alone it may publish."""
 
 _SCHEMES: Final[Mapping[str, Security]] = {"smtp": "starttls", "smtps": "tls"}
 _PORTS: Final[Mapping[Security, int]] = {"tls": 465, "starttls": 587, "plaintext": 25}
-
-
-def _postgres(value: str) -> str:
-    if not value.startswith(("postgresql://", "postgres://")):
-        raise wrong("must be a URL such as postgresql://user:password@host:5432/database")
-    return value
-
-
-def _redis(value: str) -> str:
-    if not value.startswith(("redis://", "rediss://", "unix://")):
-        raise wrong("must be a URL such as redis://:password@host:6379/0")
-    return value
-
-
-def _signing_key(value: str) -> str:
-    try:
-        Signer(value, ISSUER, system_clock)
-    except ValueError:
-        raise wrong("must be an Ed25519 private key in PEM (PKCS 8)") from None
-    return value
-
-
-def _sealing_key(value: str) -> str:
-    try:
-        Opener(value)
-    except ValueError:
-        raise wrong("must be 32 bytes in base64") from None
-    return value
 
 
 def _smtp(value: str) -> str:
@@ -81,19 +51,15 @@ def _address(value: str) -> str:
         raise wrong("must be a plain e-mail address such as no-reply@portico.example") from None
 
 
-PostgresUrl = Annotated[str, AfterValidator(_postgres), Field(repr=False)]
-RedisUrl = Annotated[str, AfterValidator(_redis), Field(repr=False)]
-
-
 class NotifierSettings(ProcessSettings):
     """The notifier's settings; each secret ``X`` may come from the file that ``X_FILE`` names."""
 
-    database_url: PostgresUrl
-    relay_database_url: PostgresUrl
-    redis_url: RedisUrl
-    celery_broker_url: RedisUrl
-    signing_key: Annotated[str, AfterValidator(_signing_key), Field(repr=False)]
-    sealing_private_key: Annotated[str, AfterValidator(_sealing_key), Field(repr=False)]
+    database_url: PostgresUrl = Field(repr=False)
+    relay_database_url: PostgresUrl = Field(repr=False)
+    redis_url: RedisUrl = Field(repr=False)
+    celery_broker_url: RedisUrl = Field(repr=False)
+    signing_key: SigningKey = Field(repr=False)
+    sealing_private_key: SealingPrivateKey = Field(repr=False)
     audit_url: BaseUrl
     smtp_url: Annotated[str, AfterValidator(_smtp), Field(repr=False)]
     smtp_security: Security | None = None

@@ -20,7 +20,7 @@ from services.admin.audit_client import (
 )
 from services.admin.keys import AUDIT, VISITOR
 from services.admin.pages import log_query
-from services.admin.pages.documents import CHANGES, case_label, crumbs_of, file_url, opened
+from services.admin.pages.documents import CHANGES, case_fact, case_label, crumbs_of, file_url, opened
 from services.admin.pages.log_query import LABELS, LogQuery
 from services.admin.pages.visitors import for_staff
 from services.admin.pages.wording import log_time
@@ -113,7 +113,7 @@ def _page(
         status=status,
         headers=headers,
         file=file,
-        case_label=case_label(file),
+        case_fact=case_fact(file),
         form=form,
         labels=LABELS,
         entries=[Entry.of(item, visitor) for item in log.page.items] if log.page else None,

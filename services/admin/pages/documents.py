@@ -13,7 +13,6 @@ from services.admin.pages.visitors import for_staff, read_own_form, url
 from services.admin.pages.wording import case_facts
 from services.admin.use_cases import documents
 from services.admin.use_cases.documents import ClientFile
-from shared.errors import NotFound
 from shared.http.bodies import path_id
 from shared.http.fields import Body
 from shared.http.forms import Form
@@ -50,6 +49,11 @@ def crumbs_of(request: web.Request, file: ClientFile, *further: tuple[str, str |
 def case_label(file: ClientFile) -> str:
     """What the open case is called."""
     return f"Case # {file.case.case_number}" if file.case else "No case"
+
+
+def case_fact(file: ClientFile) -> tuple[str, str]:
+    """The open case in the line of facts below a heading."""
+    return ("Case #", file.case.case_number) if file.case else ("Case #", "No case")
 
 
 async def opened(request: web.Request) -> ClientFile:
@@ -124,14 +128,12 @@ async def open_form(request: web.Request) -> web.StreamResponse:
 def _case_page(
     request: web.Request, file: ClientFile, form: Form[DocumentForm] | None, *, status: int = 200
 ) -> web.Response:
-    if file.case is None and file.cases:
-        raise NotFound
     return render(
         request,
         "document_case.html",
         status=status,
         file=file,
-        case_label=case_label(file),
+        case_fact=case_fact(file),
         choices=[(CHANGES, "Changes to this Client's face sheet")],
         form=form,
         crumbs=crumbs_of(request, file, (case_label(file), None)),

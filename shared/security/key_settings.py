@@ -1,0 +1,44 @@
+"""The keys that settings hold, checked when a process starts."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator
+
+from shared.clock import system_clock
+from shared.deliveries.sealing import Opener, Sealer
+from shared.security.tokens import Signer
+from shared.settings import wrong
+
+
+def _signing_key(value: str) -> str:
+    try:
+        Signer(value, "", system_clock)
+    except ValueError:
+        raise wrong("must be an Ed25519 private key in PEM (PKCS 8)") from None
+    return value
+
+
+def _public_sealing_key(value: str) -> str:
+    try:
+        Sealer(value)
+    except ValueError:
+        raise wrong("must be 32 bytes in base64") from None
+    return value
+
+
+def _private_sealing_key(value: str) -> str:
+    try:
+        Opener(value)
+    except ValueError:
+        raise wrong("must be 32 bytes in base64") from None
+    return value
+
+
+SigningKey: TypeAlias = Annotated[str, AfterValidator(_signing_key)]
+"""A service's own Ed25519 private key in PEM: give the field ``repr=False``."""
+SealingPublicKey: TypeAlias = Annotated[str, AfterValidator(_public_sealing_key)]
+"""The notifier's public key: 32 bytes in base64."""
+SealingPrivateKey: TypeAlias = Annotated[str, AfterValidator(_private_sealing_key)]
+"""Its private half: give the field ``repr=False``."""
