@@ -258,10 +258,8 @@ def _decoded(stream_id: str, fields: Mapping[bytes, bytes] | None) -> Received |
         return Received(stream_id, from_json(body), body.decode())
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        reason = f"no event: {'.'.join(str(p) for p in first['loc'])} {first['msg']}"
-    except UnicodeDecodeError:
-        reason = "no event: it is no UTF-8"
-    return _Dead(stream_id, _id_of(body), body.decode("utf-8", "replace"), reason[:_LONGEST_REASON])
+        reason = f"no event: {'.'.join(str(p) for p in first['loc'])} {first['msg']}"[:_LONGEST_REASON]
+        return _Dead(stream_id, _id_of(body), body.decode("utf-8", "replace"), reason)
 
 
 def _id_of(body: bytes) -> UUID | None:

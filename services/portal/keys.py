@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aiohttp import web
 
 from services.portal.audit_client import AuditClient
 from services.portal.settings import PortalSettings
 from services.portal.use_cases.resets import Resets
+from services.portal.visitor import Visitor
 from shared.accounts.agencies import Agency
 from shared.outbox import Work
 from shared.security.passwords import PasswordHasher
 from shared.security.tokens import KeyRing, Signer, Verifier
-
-if TYPE_CHECKING:
-    from services.portal.pages.visitors import Visitor
 
 SETTINGS = web.AppKey("settings", PortalSettings)
 WORK = web.AppKey("work", Work)
@@ -27,4 +23,4 @@ RESETS = web.AppKey("resets", Resets)
 AUDIT = web.AppKey("audit", AuditClient)
 
 AGENCY = web.RequestKey("agency", Agency)
-VISITOR: web.RequestKey[Visitor] = web.RequestKey("visitor")
+VISITOR = web.RequestKey("visitor", Visitor)

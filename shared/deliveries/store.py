@@ -98,8 +98,8 @@ async def end_open(
     client_id: UUID,
     state: Literal["superseded", "cancelled"],
     reason: str = "",
-) -> int:
-    """Take a login's e-mails out of the queue and wipe their secrets; answers how many there were."""
+) -> list[MailName]:
+    """Take a login's e-mails out of the queue and wipe their secrets; answers which ones those were."""
     subject = Subject(client_id=client_id, portal_login_id=portal_login_id)
     ended = await tx.conn.fetch(SQL["end_open_of_login"], portal_login_id, state, tx.now)
     for row in ended:
@@ -107,7 +107,7 @@ async def end_open(
             await tx.append(DeliverySuperseded(delivery_id=row["id"], mail=row["mail"]), subject)
         else:
             await tx.append(DeliveryCancelled(delivery_id=row["id"], mail=row["mail"], reason=reason), subject)
-    return len(ended)
+    return [row["mail"] for row in ended]
 
 
 async def open_mail(conn: Connection, portal_login_id: UUID) -> MailName | None:

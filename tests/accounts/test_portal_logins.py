@@ -11,7 +11,7 @@ import pytest
 from services.admin.use_cases import portal_logins as use_cases
 from services.admin.use_cases.credentials import Credentials
 from services.admin.use_cases.portal_logins import NewPortalLogin, PortalLoginChange, PortalRefused
-from shared.accounts import access, sessions
+from shared.accounts import access, portal_logins, sessions
 from shared.accounts.access import Origin
 from shared.accounts.agencies import NotContracted
 from shared.accounts.portal_logins import PortalLogin, UsernameTaken
@@ -20,6 +20,8 @@ from shared.deliveries.sealing import Opener
 from shared.errors import Changed, InvalidFields, NotFound
 from shared.outbox import Work
 from shared.security.passwords import PasswordHasher
+from shared.security.session_limits import PASSWORD_RESET
+from shared.security.tokens import new_reference
 from tests.accounts.conftest import Desk, Outbox
 from tests.support.clock import FakeClock
 from tests.support.databases import Database
@@ -283,3 +285,22 @@ async def test_sessions_of_a_login_end_together(
     assert [e["payload"]["reason"] for e in ended] == ["revoked"] * 3
     async with portal_work.pool.transaction(desk.agency.id) as conn:
         assert await sessions.end_of_login(conn, login.id, "revoked", portal_work.clock()) == []
+
+
+async def test_a_changed_address_voids_what_was_sent_to_the_old_one(
+    admin_work: Work, portal_work: Work, credentials: Credentials, desk: Desk, hasher: PasswordHasher, clock: FakeClock
+) -> None:
+    login = await added(
+        admin_work, credentials, desk, NewPortalLogin("cmalek", "old@example.com", reset_password=False)
+    )
+    reference = new_reference(desk.agency.id)
+    async with portal_work.transaction(desk.actor) as tx:
+        await portal_logins.set_own_password(tx.conn, login.id, "an own password's hash", tx.now)
+        await sessions.insert_password_token(
+            tx.conn, reference, login.id, "reset", now=tx.now, expires_at=tx.now + PASSWORD_RESET
+        )
+    after = await changed(admin_work, credentials, desk, login, PortalLoginChange(email="new@example.com"))
+    # No temporary password was on its way, so the owner's own one stays.
+    assert after.password_state(clock()) == "own"
+    async with portal_work.transaction(desk.actor) as tx:
+        assert await sessions.lock_password_token(tx.conn, reference, tx.now) is None

@@ -213,6 +213,11 @@ class Api:
     http: TestClient[web.Request, web.Application]
     token: str = ""
 
+    @property
+    def app(self) -> web.Application:
+        assert self.http.app is not None
+        return self.http.app
+
     async def call(self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None) -> Answer:
         sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         response = await self.http.request(

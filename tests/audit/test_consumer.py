@@ -37,6 +37,15 @@ async def test_what_is_on_the_stream_is_stored_as_it_is_and_acknowledged(
     assert await pending(redis) == 0
 
 
+async def test_what_a_newer_publisher_adds_to_its_events_is_kept(
+    consumer: Consumer, redis: Redis, database: Database
+) -> None:
+    await put(redis, _changed(an_event(), trace="abc"))
+    await consume_all(consumer)
+    rows = await owner_fetch(database, "select body ->> 'trace' as trace from audit.events")
+    assert [r["trace"] for r in rows] == ["abc"]
+
+
 async def test_an_event_that_comes_twice_is_stored_once(consumer: Consumer, redis: Redis, database: Database) -> None:
     sent = events(5)
     await put(redis, *sent, *sent[:2])
@@ -60,6 +69,9 @@ POISON: list[tuple[str, Callable[[Envelope], str | bytes], bool]] = [
     ("JSON that PostgreSQL refuses", lambda e: _changed(e, payload={"name": "a\x00b"}), True),
     ("a number out of range", lambda e: _changed(e, version=70_000), True),
     ("too long for an index", lambda e: _changed(e, type=_LONG, subject={"client_id": str(uuid4())}), True),
+    ("no UTF-8", lambda e: _changed(e, more="?").encode().replace(b"?", b"\xff"), False),
+    ("no number", lambda e: _changed(e, payload={"x": float("nan")}), True),
+    ("nested too deeply", lambda e: _changed(e, more="?").replace('"?"', "[" * 9000 + "]" * 9000), False),
     ("a time out of range", lambda e: _changed(e, occurred_at="0001-01-01T00:00:00+14:00"), True),
 ]
 

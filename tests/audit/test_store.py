@@ -159,7 +159,7 @@ async def test_the_database_and_the_ids_agree_on_moments(database: Database) -> 
 async def test_a_batch_tells_new_ones_and_refused_ones(store_pool: Pool, database: Database) -> None:
     good = [an_event() for _ in range(9)]
     bad = an_event().model_copy(update={"type": "a\x00b"})
-    batch = [Received(f"1-{n}", e) for n, e in enumerate([*good[:4], bad, *good[4:], good[0]])]
+    batch = [Received(f"1-{n}", e, e.to_json()) for n, e in enumerate([*good[:4], bad, *good[4:], good[0]])]
     new, refused = await store.store_batch(store_pool, batch)
     assert new == 9
     assert [(r.envelope.id, bool(reason)) for r, reason in refused] == [(bad.id, True)]

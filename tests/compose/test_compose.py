@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.compose.pages import Visitor
 from tests.compose.stack import ENGINE_ANSWERS, ComposeStack, compose_stack, docker, succeeds
-from tests.compose.walk import AGENCY, OWN_PASSWORD, ask, eventually, walk
+from tests.compose.walk import AGENCY, OWN_PASSWORD, ask, eventually, steady_requests, walk
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800), pytest.mark.xdist_group("compose")]
 
@@ -150,6 +151,16 @@ def test_the_story_goes_on_with_more_replicas_and_with_one_of_them_lost(stack: C
     # At once: the gateway still knows the addresses of those that are gone.
     walk(stack)
     stack.start(SCALED)
+
+
+def test_no_request_is_lost_while_a_replica_stops(stack: ComposeStack) -> None:
+    stack.start(SCALED)
+    with steady_requests(f"{stack.staff}/api/v1/token/revoke") as statuses:
+        time.sleep(1)
+        docker("stop", "--time", "30", stack.containers("admin")[0].id)
+        time.sleep(3)
+    assert len(statuses) > 100
+    assert set(statuses) == {401}, "the service's own answer, each time"
 
 
 def test_without_replicas_the_gateway_says_so_and_finds_the_next_one(stack: ComposeStack) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
 from typing import Any, TypeVar
@@ -64,6 +66,27 @@ def eventually(look: Callable[[], T | None], what: str) -> T:
         assert time.monotonic() < deadline, f"{what}: not within {ARRIVES_WITHIN:.0f} s"
         time.sleep(0.5)
     return found
+
+
+@contextmanager
+def steady_requests(url: str) -> Iterator[list[int]]:
+    """Posts to an address without a pause while the context is open; gives the statuses of the answers."""
+    statuses: list[int] = []
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.is_set():
+            statuses.append(ask(url, {}, token="none").status)
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield statuses
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
 
 
 def walk(stack: ComposeStack, *, username: str | None = None) -> list[str]:

@@ -151,7 +151,7 @@ def test_a_refusal_is_seen_and_asked_about(window: Watched, stack: Product) -> N
     page.get_by_label("Client Refused Portal Login").uncheck()
     page.get_by_role("button", name="Update", exact=True).click()
     walk.open_face_sheet(page, stack, "100094")
-    expect(page.get_by_text("Refused portal login")).to_have_count(0)
+    expect(page.get_by_text("This client was asked and refused")).to_have_count(0)
 
 
 def test_an_agency_without_a_contract(window: Watched, stack: Product) -> None:

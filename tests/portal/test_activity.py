@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.portal.conftest import Portal, Town, sign_in_page
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {
         "id": "2",
         "action": "Login",

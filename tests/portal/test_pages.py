@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from aiohttp import ClientResponse
 
 from shared.security.password_rules import RULES
@@ -203,9 +202,9 @@ async def test_pages_ask_whoever_is_not_signed_in_to_do_so_and_lead_back(portal:
     assert where(await portal.post("/riverside/sign-in", fields)) == "/riverside/activity?cursor=abc"
 
 
-@pytest.mark.parametrize(
-    "elsewhere",
-    [
+async def test_signing_in_never_leads_elsewhere(portal: Portal, town: Town) -> None:
+    await town.own()
+    for elsewhere in (
         "https://evil.example/",
         "//evil.example/",
         "/\\evil.example/",
@@ -215,23 +214,23 @@ async def test_pages_ask_whoever_is_not_signed_in_to_do_so_and_lead_back(portal:
         "/riverside/../lakeside/",
         "/riverside/%2e%2e/lakeside/",
         "/riverside/\r\nSet-Cookie: a=b",
-    ],
-)
-async def test_signing_in_never_leads_elsewhere(portal: Portal, town: Town, elsewhere: str) -> None:
-    await town.own()
-    fields = {"username": "cmalek", "password": OWN_PASSWORD, "next": elsewhere}
-    answer = await portal.post("/riverside/sign-in", fields)
-    assert answer.status == 422 or where(answer) == "/riverside/"
+    ):
+        fields = {"username": "cmalek", "password": OWN_PASSWORD, "next": elsewhere}
+        answer = await portal.post("/riverside/sign-in", fields)
+        assert answer.status == 422 or where(answer) == "/riverside/", elsewhere
 
 
 async def test_an_ended_session_is_said_and_leads_back(portal: Portal, town: Town, clock: FakeClock) -> None:
     token = await signed_in(portal, town)
+    cookie = portal.cookies()[COOKIE]
     clock.advance(minutes=15)
     change = {"current_password": "a", "new_password": "b", "confirm_password": "b", "csrf_token": token}
     answer = await portal.post("/riverside/change-password", change)
     assert where(answer) == "/riverside/sign-in?next=/riverside/change-password&ended=1"
     assert portal.cookies() == {}, "the cookie is no good any more"
     assert "Your session has ended." in await (await portal.get(where(answer))).text()
+    home = await portal.get("/riverside/", headers={"Cookie": f"{COOKIE}={cookie}"})
+    assert where(home) == "/riverside/sign-in?next=/riverside/&ended=1"
     ended = ("portal_session.ended", {"username": "cmalek", "reason": "idle"})
     assert (await town.events())[-1] == ended
 
@@ -288,10 +287,10 @@ async def test_the_cookie_of_one_agency_opens_no_other(portal: Portal, town: Tow
     assert where(await portal.get("/lakeside/activity")).startswith("/lakeside/sign-in")
 
 
-@pytest.mark.parametrize("value", ["", "x", "a.b.c", "0" * 32 + "." + "0" * 32 + ".x", "y" * 4000])
-async def test_invented_cookies_open_nothing(portal: Portal, town: Town, value: str) -> None:
-    answer = await portal.get("/riverside/activity", headers={"Cookie": f"{COOKIE}={value}"})
-    assert where(answer).startswith("/riverside/sign-in")
+async def test_invented_cookies_open_nothing(portal: Portal, town: Town) -> None:
+    for value in ("", "x", "a.b.c", "0" * 32 + "." + "0" * 32 + ".x", "y" * 4000):
+        answer = await portal.get("/riverside/activity", headers={"Cookie": f"{COOKIE}={value}"})
+        assert where(answer).startswith("/riverside/sign-in"), value
 
 
 async def test_a_cookie_with_a_wrong_secret_opens_nothing(portal: Portal, town: Town) -> None:
@@ -302,16 +301,17 @@ async def test_a_cookie_with_a_wrong_secret_opens_nothing(portal: Portal, town: 
     assert where(await portal.get("/riverside/activity", headers=forged)).startswith("/riverside/sign-in")
 
 
-@pytest.mark.parametrize(
-    "site", [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": ""}]
-)
-@pytest.mark.parametrize(
-    "path", ["sign-in", "sign-out", "change-password", "choose-password", "forgot-password", "reset"]
-)
-async def test_forms_of_other_sites_are_refused(portal: Portal, town: Town, path: str, site: dict[str, str]) -> None:
-    answer = await portal.post(f"/riverside/{path}", {"username": "cmalek", "password": OWN_PASSWORD}, headers=site)
-    assert answer.status == 403
-    assert "Set-Cookie" not in answer.headers
+async def test_forms_of_other_sites_are_refused(portal: Portal, town: Town) -> None:
+    await town.own()
+    fields = {"username": "cmalek", "password": OWN_PASSWORD}
+    for path in ("sign-in", "sign-out", "change-password", "choose-password", "forgot-password", "reset"):
+        for site in ("cross-site", "same-site", "none"):
+            answer = await portal.post(f"/riverside/{path}", fields, headers={"Sec-Fetch-Site": site})
+            assert answer.status == 403, (path, site)
+            assert "Set-Cookie" not in answer.headers
+        unsaid = await portal.http.post(f"/riverside/{path}", data=fields, allow_redirects=False)
+        assert unsaid.status == 403, path
+    assert await town.open_sessions() == 0
 
 
 # Another password
@@ -339,7 +339,7 @@ async def test_changing_the_password_gives_this_browser_another_cookie(portal: P
     assert "Your password was changed." in await (await portal.get(where(changed))).text()
     portal.forget_cookies()
     answer = await portal.get("/riverside/", headers={"Cookie": f"{COOKIE}={before}"})
-    assert "Welcome" not in await answer.text(), "the cookie from before is no good"
+    assert where(answer).endswith("ended=1"), "the cookie from before is no good"
     assert (await sign_in_page(portal, password=NEW_PASSWORD)).status == 303
 
 

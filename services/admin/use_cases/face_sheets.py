@@ -272,7 +272,8 @@ async def _deactivate(tx: Transaction, login_id: UUID) -> None:
     withdrawn = await deliveries.end_open(
         tx, portal_login_id=login.id, client_id=login.client_id, state="cancelled", reason="client refused"
     )
-    inactive = replace(login, active=False, credential_due=login.credential_due or withdrawn > 0, updated_at=tx.now)
+    credential_due = login.credential_due or "temporary_password" in withdrawn
+    inactive = replace(login, active=False, credential_due=credential_due, updated_at=tx.now)
     await portal_logins.update(tx.conn, inactive)
     await tx.append(
         PortalLoginUpdated(username=login.username, changes=(Change(field="Active", old="Yes", new="No"),)),

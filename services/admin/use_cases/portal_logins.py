@@ -163,7 +163,10 @@ def _changed(login: PortalLogin, change: PortalLoginChange) -> PortalLogin:
 
 
 async def _withdraw_mail(tx: Transaction, before: PortalLogin, after: PortalLogin) -> bool:
-    """Take back an e-mail that is still in the queue when it would go to a wrong address or an inactive login."""
+    """Take back what is still in the queue when it would go to a wrong address or an inactive login.
+
+    Answers whether a temporary password was in it: its owner will not get that one any more.
+    """
     if before.active and not after.active:
         reason = "login made inactive"
     elif before.email != after.email:
@@ -173,7 +176,7 @@ async def _withdraw_mail(tx: Transaction, before: PortalLogin, after: PortalLogi
     ended = await deliveries.end_open(
         tx, portal_login_id=before.id, client_id=before.client_id, state="cancelled", reason=reason
     )
-    return ended > 0
+    return "temporary_password" in ended
 
 
 def _wants_password(before: PortalLogin, after: PortalLogin, change: PortalLoginChange, *, withdrawn: bool) -> bool:
@@ -206,6 +209,9 @@ async def _write(tx: Transaction, before: PortalLogin, after: PortalLogin) -> Po
     )
     if password_updated or (before.active and not after.active):
         await end_sessions(tx, after)
+    elif before.email != after.email:
+        # A code that went to the old address must not set a password any more.
+        await sessions.void_password_tokens(tx.conn, after.id, tx.now)
     return after
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Self, TypeVar
 from aiohttp import web
 from pydantic import AfterValidator, Field, model_validator
 
-from services.portal.pages.visitors import Visitor
+from services.portal.visitor import Visitor
 from shared.errors import DomainError
 from shared.http.csrf import check_csrf
 from shared.http.fields import Body, Email, Line, Password, sentence

@@ -7,7 +7,7 @@ from aiohttp import web
 from services.portal.audit_client import ActivityPage, ActivityUnavailable, UnknownCursor
 from services.portal.keys import AUDIT, VISITOR
 from services.portal.pages.signing_in import sign_in_page
-from services.portal.pages.visitors import agency_of, for_visitors, url, visitor_of
+from services.portal.pages.visitors import agency_of, for_visitors, session_cookie, sign_in_first, url, visitor_of
 from shared.http.pages import render, see_other
 
 _ROWS = 25
@@ -18,6 +18,8 @@ async def home(request: web.Request) -> web.StreamResponse:
     """The Agency Portal URL: home for whoever is signed in, the sign-in page for all others."""
     visitor = await visitor_of(request)
     if visitor is None:
+        if session_cookie(request).read(request) is not None:
+            return sign_in_first(request)
         await agency_of(request)
         return sign_in_page(request, next_path=url(request))
     return render(request, "home.html", welcome="welcome" in request.query)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,15 +12,13 @@ from aiohttp.typedefs import Handler
 from services.portal.keys import AGENCY, SETTINGS, VISITOR, WORK
 from services.portal.requests import origin_of
 from services.portal.use_cases import sessions
-from services.portal.use_cases.sessions import Me
+from services.portal.visitor import Visitor
 from shared.accounts import access
 from shared.accounts.access import Presented, SessionCookie
 from shared.accounts.agencies import Agency
-from shared.accounts.sessions import Session
-from shared.actors import Actor
 from shared.errors import NotSignedIn
 from shared.http.cookies import CookieName
-from shared.http.csrf import SAFE_METHODS, csrf_token
+from shared.http.csrf import SAFE_METHODS
 from shared.http.pages import local_path, see_other
 from shared.security.session_limits import IDLE
 
@@ -29,21 +26,6 @@ from shared.security.session_limits import IDLE
 _WARNING_SECONDS = 120
 # last_seen may be a minute old already when the page is made.
 _SEEN_SECONDS = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """Somebody who is signed in, with the session's cookie."""
-
-    actor: Actor
-    session: Session
-    cookie: SessionCookie
-    me: Me
-
-    @property
-    def csrf_token(self) -> str:
-        """The token for this session's forms."""
-        return csrf_token(self.cookie.digest)
 
 
 def session_cookie(request: web.Request) -> CookieName:
