@@ -25,7 +25,8 @@ demo: setup ## Start everything on this machine with sample data (Ctrl-C stops i
 	@exec $(BIN)/portico up --demo $(if $(DATA),--data $(DATA)) $(if $(PORT_BASE),--port-base $(PORT_BASE))
 
 test: setup ## Run all tests
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --ignore=tests/e2e $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests/e2e $(PYTEST_ARGS)
 
 lint: setup ## Check style, the direction of imports, and that generated documents are current
 	@$(BIN)/ruff check .

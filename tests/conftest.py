@@ -54,10 +54,10 @@ def hasher() -> Iterator[PasswordHasher]:
 
 @pytest.fixture
 async def database(databases: Databases) -> AsyncIterator[Database]:
-    """An empty, migrated database of this test's own."""
+    """An empty, migrated database that no other test uses meanwhile."""
     found = await databases.create()
     yield found
-    await databases.drop(found)
+    await databases.give_back(found)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import os
 import socket
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +16,7 @@ from ops.importing import clients
 from ops.importing.clients import Outcome
 from ops.importing.roster import Refused, RosterRow, rows_of
 from ops.problems import Problem
+from ops.settings import setting
 from ops.stack import environment
 from shared.accounts import agencies, field_blocks
 from shared.actors import operator
@@ -46,7 +46,7 @@ def import_clients(
     Clients are known by their client number: one that the agency has already is left as it is and only gets cases
     that it lacks, so the same file can be imported again. Ends with status 1 when rows were refused.
     """
-    url = os.environ.get("DATABASE_URL") or environment.load(data)["DATABASE_URL"]
+    url = setting("DATABASE_URL") or environment.load(data)["DATABASE_URL"]
     try:
         outcome = asyncio.run(import_file(url, file, agency, dry_run=dry_run, console=Console(stderr=True)))
     except Unavailable as error:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import secrets
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ops.problems import Problem
 from ops.sample.data import AGENCIES
 from ops.sample.loading import load
+from ops.settings import required
 from ops.stack.files import write_private
 
 app = typer.Typer(help="The sample data of a demonstration.", no_args_is_help=True)
@@ -31,7 +30,7 @@ def load_sample(
     ],
 ) -> None:
     """Load the sample agencies, staff and clients into DATABASE_URL (role portico_admin) and OWNER_DATABASE_URL."""
-    environment = {name: _setting(name) for name in ("DATABASE_URL", "OWNER_DATABASE_URL")}
+    environment = {name: required(name) for name in ("DATABASE_URL", "OWNER_DATABASE_URL")}
     known: dict[str, str] = json.loads(passwords.read_text()) if passwords.exists() else {}
     wanted = [f"{agency.slug}/{person.username}" for agency in AGENCIES for person in agency.staff]
     missing = {key: secrets.token_urlsafe(15) for key in wanted if key not in known}
@@ -42,11 +41,3 @@ def load_sample(
     loaded = asyncio.run(load(environment, known))
     count = sum(len(agency["staff"]) for agency in loaded["agencies"])
     typer.echo(f"{len(loaded['agencies'])} agencies with {count} staff users are there; passwords: {passwords}")
-
-
-def _setting(name: str) -> str:
-    if file := os.environ.get(f"{name}_FILE"):
-        return Path(file).read_text().strip()
-    if value := os.environ.get(name):
-        return value
-    raise Problem(f"{name} is not set.")

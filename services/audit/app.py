@@ -6,10 +6,11 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
+import structlog
 from aiohttp import web
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -42,10 +43,14 @@ from shared.http.readiness import Check, NotReady
 from shared.security.tokens import KEYS_EVERY, KeyRing, Verifier
 
 _PARTITIONS_EVERY_SECONDS: Final = 3600.0
+_TRY_AGAIN_SECONDS: Final = 2.0
 _REDIS_SECONDS: Final = 10.0
 _DESCRIPTION = "The record of everything that happened: the Client Action Log and the Face Sheet Change Log."
 # Partitions are chosen by the ids that a query names, so a plan for any ids would look into all of them.
 _STORE_SETTINGS: Final = {"plan_cache_mode": "force_custom_plan"}
+
+
+log = structlog.get_logger(__name__)
 
 
 def create_audit(settings: AuditSettings, *, clock: Clock = system_clock) -> web.Application:
@@ -98,24 +103,36 @@ async def _databases(app: web.Application) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _keys(app: web.Application) -> AsyncIterator[None]:
-    async def run() -> None:
-        while True:
-            await app[KEY_RING].refresh(app[ACCOUNTS_POOL])
-            await asyncio.sleep(KEYS_EVERY.total_seconds())
+    async def refresh() -> None:
+        await app[KEY_RING].refresh(app[ACCOUNTS_POOL])
 
-    async with background(run, "signing keys", longest_pause=5.0):
+    async with background(
+        lambda: _regularly(refresh, KEYS_EVERY.total_seconds(), "signing keys"), "signing keys", longest_pause=5.0
+    ):
         yield
 
 
 @asynccontextmanager
 async def _partitions(app: web.Application) -> AsyncIterator[None]:
-    async def run() -> None:
-        while True:
-            await store.ensure_partitions(app[STORE_POOL], app[CLOCK]())
-            await asyncio.sleep(_PARTITIONS_EVERY_SECONDS)
+    async def ensure() -> None:
+        await store.ensure_partitions(app[STORE_POOL], app[CLOCK]())
 
-    async with background(run, "partitions"):
+    async with background(lambda: _regularly(ensure, _PARTITIONS_EVERY_SECONDS, "partitions"), "partitions"):
         yield
+
+
+async def _regularly(work: Callable[[], Awaitable[None]], seconds: float, name: str) -> None:
+    """Do ``work`` every so often; while its database is away, say so once and try again sooner."""
+    away = False
+    while True:
+        try:
+            await work()
+            away = False
+        except shared.db.Unavailable as error:
+            if not away:
+                log.warning("periodic work waits", task=name, reason=type(error).__name__)
+            away = True
+        await asyncio.sleep(min(seconds, _TRY_AGAIN_SECONDS) if away else seconds)
 
 
 @asynccontextmanager

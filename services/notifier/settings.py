@@ -83,6 +83,8 @@ class NotifierSettings(ProcessSettings):
             value = value.strip().lower()
         if url and value in get_args(Security) and urlsplit(url).scheme == "smtps" and value != "tls":
             raise wrong("must be tls, or left out, when SMTP_URL starts with smtps://")
+        if value == "plaintext" and url and urlsplit(url).password is not None:
+            raise wrong("must not be plaintext when SMTP_URL holds a password: it would travel in clear")
         return value
 
     @property

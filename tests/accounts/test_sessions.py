@@ -127,7 +127,7 @@ async def test_a_refresh_token_used_again_later_ends_the_family(
     assert (await outbox())[-1]["payload"]["reason"] == "revoked"
 
 
-@pytest.mark.parametrize("token", ["", "x", f"{uuid4().hex}.{'a' * 43}"])
+@pytest.mark.parametrize("token", ["", "x", f"{'ab' * 16}.{'a' * 43}"])
 async def test_what_is_no_refresh_token_is_refused(admin_work: Work, desk: Desk, signer: Signer, token: str) -> None:
     with pytest.raises(NotSignedIn):
         await access.refresh(admin_work, signer=signer, kind="staff", refresh_token=token, origin=Origin())

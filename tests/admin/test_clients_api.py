@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-import pytest
-
 from tests.admin.conftest import RESIDENCE, Api, Town
 
 ENCODED_WORD = "=?utf-8?q?x=0ABcc=3Aevil@example.com?="
@@ -130,13 +128,11 @@ async def test_numbers_that_are_taken_are_refused_and_nothing_is_half_saved(api:
 BAD_NAMES = ["", "   ", "x" * 101, 7, None, "a\x00b", "a\tb", "a\u202eb", ENCODED_WORD]
 
 
-@pytest.mark.parametrize("value", BAD_NAMES)
-@pytest.mark.parametrize("field", ["first_name", "last_name"])
-async def test_names_that_cannot_be_are_refused(api: Api, town: Town, field: str, value: Any) -> None:
-    body = {"first_name": "A", "last_name": "B", "date_of_birth": "1990-02-28", field: value}
-    for answer in (await api.post("clients", body), await api.patch(f"clients/{town.client.id}", {field: value})):
-        assert answer.status == 422
-        assert set(answer.fields) == {field}
+async def test_names_that_cannot_be_are_refused(api: Api, town: Town) -> None:
+    for field, value in [(field, value) for field in ("first_name", "last_name") for value in BAD_NAMES]:
+        body = {"first_name": "A", "last_name": "B", "date_of_birth": "1990-02-28", field: value}
+        for answer in (await api.post("clients", body), await api.patch(f"clients/{town.client.id}", {field: value})):
+            assert (answer.status, set(answer.fields)) == (422, {field}), value
     assert (await api.get(f"clients/{town.client.id}")).json["version"] == 1
 
 

@@ -112,7 +112,8 @@ async def test_an_unknown_refresh_token_is_refused(api: Api) -> None:
 
 
 async def test_signing_out_ends_the_session_at_once(api: Api, town: Town) -> None:
-    for body in [{}, None]:
+    bodies: list[dict[str, str] | None] = [{}, None]
+    for body in bodies:
         tokens = await api.sign_in()
         answer = await api.post("token/revoke", body)
         assert (answer.status, answer.text) == (204, "")

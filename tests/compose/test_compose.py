@@ -159,6 +159,7 @@ def test_no_request_is_lost_while_a_replica_stops(stack: ComposeStack) -> None:
         time.sleep(1)
         docker("stop", "--time", "30", stack.containers("admin")[0].id)
         time.sleep(3)
+    stack.start(SCALED)
     assert len(statuses) > 100
     assert set(statuses) == {401}, "the service's own answer, each time"
 

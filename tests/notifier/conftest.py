@@ -52,7 +52,7 @@ def keys() -> Keys:
 def one_database(databases: Databases, servers_loop: LoopThread) -> Iterator[Database]:
     found = servers_loop.run(databases.create())
     yield found
-    servers_loop.run(databases.drop(found))
+    servers_loop.run(databases.give_back(found))
 
 
 @pytest.fixture

@@ -149,7 +149,7 @@ def test_references_carry_their_agency_in_clear_and_are_stored_as_a_digest() -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["", ".", "x.y", f"{uuid4().hex}.short", f"{'z' * 32}.{'a' * 43}", f"{uuid4().hex}.{'é' * 43}"]
+    "text", ["", ".", "x.y", f"{'ab' * 16}.short", f"{'z' * 32}.{'a' * 43}", f"{'ab' * 16}.{'é' * 43}"]
 )
 def test_what_is_no_reference_is_not_read(text: str) -> None:
     assert parse_reference(text) is None

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,25 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 ROOT = Path(__file__).parents[2]
-_OFFSETS = (1, 2, 3, 5, 6)
 _START_SECONDS = 120
-
-
-def free_port_base() -> int:
-    """A base under which all the ports of a stack are free right now."""
-    for base in range(20_000 + os.getpid() % 10_000, 60_000, 10):
-        if all(_is_free(base + offset) for offset in _OFFSETS):
-            return base
-    raise RuntimeError("no free ports")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as sock:
-        try:
-            sock.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +71,8 @@ def start(data: Path, *arguments: str) -> Product:
     ready.unlink(missing_ok=True)
     log = (data.parent / f"{data.name}.log").open("ab")
     command = [sys.executable, "-m", "ops", "up", "--demo", "--data", str(data), "--ready-file", str(ready)]
-    command += ["--port-base", str(free_port_base()), *arguments]
+    # Without a port base it takes the next one that is free.
+    command += arguments
     process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     log.close()
     end = time.monotonic() + _START_SECONDS
