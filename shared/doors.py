@@ -1,11 +1,15 @@
-"""What the services share at their doors: where a request came from, and the token that it brought."""
+"""Who stands at a service's door: where a request came from, and the session that its bearer token belongs to."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from shared.accounts.access import Origin
-from shared.errors import NotSignedIn
+from shared.accounts import access
+from shared.accounts.access import AUDIENCES, Origin, Presented
+from shared.accounts.sessions import Session, SessionKind
+from shared.accounts_service import VERIFIER, WORK
+from shared.actors import Actor
+from shared.http.bearer import bearer_token
 from shared.http.keys import CLIENT_ADDRESS, REQUEST_ID
 
 
@@ -16,9 +20,8 @@ def origin_of(request: web.Request) -> Origin:
     return Origin(address=request[CLIENT_ADDRESS], user_agent=agent, request_id=request[REQUEST_ID])
 
 
-def bearer_token(request: web.Request) -> str:
-    """The token of the Authorization header (RFC 6750). Raises NotSignedIn."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise NotSignedIn
-    return token.strip()
+async def by_bearer(request: web.Request, kind: SessionKind) -> tuple[Actor, Session]:
+    """The person behind a request's bearer token, and the session. Raises NotSignedIn, also for the other kind's."""
+    claims = request.app[VERIFIER].verify(bearer_token(request), AUDIENCES[kind])
+    presented = Presented(kind, claims.agency_id, claims.session_id)
+    return await access.recognise(request.app[WORK], presented, origin_of(request))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from services.admin.app import create_admin, ready_checks
+from services.admin.app import create_admin
 from services.admin.settings import AdminSettings
+from shared.accounts_service import ready_checks
 from shared.http.server import run, serve
 from shared.logging import configure_logging
 

@@ -9,18 +9,24 @@ from services.admin.settings import AdminSettings
 from services.admin.use_cases.credentials import Credentials
 from services.admin.visitor import Visitor
 from shared.accounts.agencies import Agency
-from shared.outbox import Work
-from shared.security.passwords import PasswordHasher
-from shared.security.tokens import KeyRing, Signer, Verifier
+from shared.accounts_service import HASHER, KEY_RING, SIGNER, VERIFIER, WORK
 
 SETTINGS = web.AppKey("settings", AdminSettings)
-WORK = web.AppKey("work", Work)
-HASHER = web.AppKey("hasher", PasswordHasher)
-SIGNER = web.AppKey("signer", Signer)
-KEY_RING = web.AppKey("key_ring", KeyRing)
-VERIFIER = web.AppKey("verifier", Verifier)
 CREDENTIALS = web.AppKey("credentials", Credentials)
 AUDIT = web.AppKey("audit", AuditClient)
 
 AGENCY = web.RequestKey("agency", Agency)
 VISITOR = web.RequestKey("visitor", Visitor)
+
+__all__ = [
+    "AGENCY",
+    "AUDIT",
+    "CREDENTIALS",
+    "HASHER",
+    "KEY_RING",
+    "SETTINGS",
+    "SIGNER",
+    "VERIFIER",
+    "VISITOR",
+    "WORK",
+]

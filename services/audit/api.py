@@ -17,10 +17,11 @@ from services.audit import store
 from services.audit.keys import CONSUMER, LOGS, STORE_POOL, VERIFIER, VIEWERS
 from services.audit.queries import ChangeFilter, Page
 from services.audit.viewers import Viewer
-from shared.errors import FieldError, InvalidFields, NotAllowed, NotFound, NotSignedIn
+from shared.errors import FieldError, InvalidFields, NotAllowed, NotFound
 from shared.events import Envelope, activity_row, change_entry
 from shared.http import answers
 from shared.http.answers import json_answer, page_of
+from shared.http.bearer import bearer_token
 from shared.http.bodies import read_json, read_query
 from shared.http.fields import Answer, Body, Cursor, IsoDate, Limit, Line, Query, Timestamp
 from shared.http.keys import CLIENT_ADDRESS, REQUEST_ID
@@ -134,10 +135,7 @@ class HeldOut(Answer):
 
 
 def _claims(request: web.Request, *audiences: Audience) -> Claims:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
-        raise NotSignedIn
-    return request.app[VERIFIER].verify(token.strip(), *audiences)
+    return request.app[VERIFIER].verify(bearer_token(request), *audiences)
 
 
 async def _viewer(request: web.Request, *audiences: Audience) -> Viewer:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from services.portal.app import create_portal, ready_checks
+from services.portal.app import create_portal
 from services.portal.settings import PortalSettings
+from shared.accounts_service import ready_checks
 from shared.http.server import run, serve
 from shared.logging import configure_logging
 

@@ -9,18 +9,24 @@ from services.portal.settings import PortalSettings
 from services.portal.use_cases.resets import Resets
 from services.portal.visitor import Visitor
 from shared.accounts.agencies import Agency
-from shared.outbox import Work
-from shared.security.passwords import PasswordHasher
-from shared.security.tokens import KeyRing, Signer, Verifier
+from shared.accounts_service import HASHER, KEY_RING, SIGNER, VERIFIER, WORK
 
 SETTINGS = web.AppKey("settings", PortalSettings)
-WORK = web.AppKey("work", Work)
-HASHER = web.AppKey("hasher", PasswordHasher)
-SIGNER = web.AppKey("signer", Signer)
-KEY_RING = web.AppKey("key_ring", KeyRing)
-VERIFIER = web.AppKey("verifier", Verifier)
 RESETS = web.AppKey("resets", Resets)
 AUDIT = web.AppKey("audit", AuditClient)
 
 AGENCY = web.RequestKey("agency", Agency)
 VISITOR = web.RequestKey("visitor", Visitor)
+
+__all__ = [
+    "AGENCY",
+    "AUDIT",
+    "HASHER",
+    "KEY_RING",
+    "RESETS",
+    "SETTINGS",
+    "SIGNER",
+    "VERIFIER",
+    "VISITOR",
+    "WORK",
+]

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
-from shared.security.key_settings import SealingPublicKey, SigningKey
-from shared.settings import BaseUrl, PostgresUrl, RedisUrl, ServiceSettings
+from shared.accounts_service import AccountsServiceSettings
 
 ISSUER = "portico_portal"
 """Who signs the portal's tokens: its database role, whose own keys alone it may publish."""
 
 
-class PortalSettings(ServiceSettings):
-    """The portal's settings; each secret ``X`` may come from the file that ``X_FILE`` names."""
-
-    public_url: BaseUrl
-    database_url: PostgresUrl = Field(repr=False)
-    relay_database_url: PostgresUrl = Field(repr=False)
-    redis_url: RedisUrl = Field(repr=False)
-    celery_broker_url: RedisUrl = Field(repr=False)
-    signing_key: SigningKey = Field(repr=False)
-    sealing_public_key: SealingPublicKey
-    audit_url: BaseUrl
+class PortalSettings(AccountsServiceSettings):
+    """The portal's settings."""

@@ -14,10 +14,11 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from redis.asyncio import Redis
 
-from services.admin.app import _RELAY_POOL, create_admin, ready_checks
+from services.admin.app import create_admin
 from services.admin.keys import WORK
 from services.admin.settings import AdminSettings
 from shared.accounts import access
+from shared.accounts_service import RELAY_POOL, ready_checks
 from shared.http.keys import METRICS
 from shared.http.openapi import undocumented
 from shared.http.readiness import Readiness
@@ -144,9 +145,9 @@ async def test_what_is_stored_is_published(api: Api, town: Town, redis_url: str,
 
 async def test_sessions_that_nobody_ends_are_swept(api: Api, town: Town, clock: FakeClock) -> None:
     clock.advance(minutes=16)
-    assert await access.end_overdue(api.app[_RELAY_POOL], api.app[WORK], "staff") == 1
+    assert await access.end_overdue(api.app[RELAY_POOL], api.app[WORK], "staff") == 1
     assert (await town.events())[-1] == ("staff_session.ended", {"username": "nextstep", "reason": "idle"})
-    assert await access.end_overdue(api.app[_RELAY_POOL], api.app[WORK], "staff") == 0
+    assert await access.end_overdue(api.app[RELAY_POOL], api.app[WORK], "staff") == 0
 
 
 async def test_metrics_name_routes_and_never_ids(api: Api, browser: Browser, town: Town) -> None:

@@ -279,8 +279,11 @@ async def test_of_two_people_at_one_login_the_second_is_told(browser: Browser, t
     told = await browser.press(town.client, page, "do=save-login", email="mine@example.com")
     assert (told.status, told.has_window) == (412, True)
     assert "Somebody else changed this portal login while you were editing it" in told.words
-    assert "Portal User Email cmalek@example.com theirs@example.com mine@example.com" in told.words
-    assert "Representative No Yes You did not change it" in told.words
+    assert (
+        "Portal User Email Was: cmalek@example.com Is now (by another user): theirs@example.com Yours: mine@example.com"
+        in told.words
+    )
+    assert "Representative Was: No Is now (by another user): Yes You did not change it" in told.words
     assert kept(told)
     form = told.form()
     assert (form["email"], form["representative"]) == ("mine@example.com", "on")

@@ -10,8 +10,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from services.portal.app import create_portal, ready_checks
+from services.portal.app import create_portal
 from services.portal.settings import PortalSettings
+from shared.accounts_service import ready_checks
 from shared.http.keys import METRICS
 from shared.http.openapi import undocumented
 from shared.http.readiness import Readiness

@@ -21,6 +21,7 @@ from ops.stack import environment
 from ops.stack.postgres import EmbeddedPostgres
 from ops.stack.valkey import EmbeddedValkey
 from tests.stack.conftest import is_gone, until
+from tests.support.product import eventually
 
 SERVICES = ("admin", "portal", "audit", "notifier", "mailbox", "postgres", "valkey")
 SETTINGS = ("DATABASE_URL", "AUDIT_DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "SMTP_URL", "SMTP_SECURITY")
@@ -165,7 +166,8 @@ async def test_real_servers_are_used_when_they_are_named(folder: Path, base: int
             assert ready["database_url"] == postgres.url
             assert ready["redis_url"] == valkey.url
             assert (ready["mailbox_url"], ready["smtp"], ready["agencies"]) == (None, "smtp://127.0.0.1:2525", [])
-            assert "Client portal" in portico.said()
+            # The ready file is there a moment before the table is printed.
+            await asyncio.to_thread(eventually, lambda: "Client portal" in portico.said())
             assert not (portico.data / "postgres").exists()
         finally:
             assert await asyncio.to_thread(portico.stop) == 0

@@ -9,11 +9,11 @@ from pydantic import Field
 
 from services.admin.api.auth import signed_in
 from services.admin.keys import HASHER, KEY_RING, SIGNER, WORK
-from services.admin.requests import origin_of
 from services.admin.use_cases import sessions
 from services.admin.use_cases.sign_in import sign_in
 from shared.accounts import access
 from shared.accounts.access import Tokens
+from shared.doors import origin_of
 from shared.errors import BadCredentials, NotSignedIn
 from shared.http.answers import json_answer, no_content
 from shared.http.bodies import read_json

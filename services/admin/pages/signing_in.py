@@ -17,9 +17,9 @@ from services.admin.pages.visitors import (
     visitor_of,
     way_back,
 )
-from services.admin.requests import origin_of
 from services.admin.use_cases import sessions
 from services.admin.use_cases.sign_in import sign_in
+from shared.doors import origin_of
 from shared.errors import BadCredentials
 from shared.http.fields import Body, Line, Password
 from shared.http.forms import Form, read_form

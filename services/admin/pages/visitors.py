@@ -11,12 +11,12 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
 from services.admin.keys import AGENCY, SETTINGS, VISITOR, WORK
-from services.admin.requests import origin_of
 from services.admin.use_cases import sessions
 from services.admin.visitor import Visitor
 from shared.accounts import access
 from shared.accounts.access import Presented, SessionCookie
 from shared.accounts.agencies import Agency
+from shared.doors import origin_of
 from shared.errors import NotSignedIn
 from shared.http.cookies import CookieName
 from shared.http.csrf import SAFE_METHODS, check_csrf

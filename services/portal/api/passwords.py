@@ -14,12 +14,12 @@ from services.portal.api.bodies import (
     TokensOut,
 )
 from services.portal.keys import HASHER, RESETS, SIGNER, WORK
-from services.portal.requests import origin_of
 from services.portal.use_cases import passwords, resets
 from services.portal.use_cases.passwords import PasswordChangeExpired, ResetExpired
 from services.portal.use_cases.sign_in import SignedIn
 from shared.accounts.agencies import NotContracted
 from shared.accounts.sessions import PasswordTokenPurpose
+from shared.doors import origin_of
 from shared.errors import NotSignedIn
 from shared.http.answers import json_answer
 from shared.http.bodies import read_json

@@ -9,11 +9,11 @@ from aiohttp import web
 from services.portal.api.auth import signed_in
 from services.portal.api.bodies import Nothing, PasswordChangeRequiredOut, Refresh, SignIn, TokensOut
 from services.portal.keys import HASHER, KEY_RING, SIGNER, WORK
-from services.portal.requests import origin_of
 from services.portal.use_cases import sessions
 from services.portal.use_cases.sign_in import PasswordChangeRequired, TemporaryPasswordExpired, sign_in
 from shared.accounts import access
 from shared.accounts.agencies import NotContracted
+from shared.doors import origin_of
 from shared.errors import BadCredentials, NotSignedIn
 from shared.http.answers import json_answer, no_content
 from shared.http.bodies import read_json

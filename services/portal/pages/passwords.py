@@ -17,11 +17,11 @@ from services.portal.pages.forms import (
 )
 from services.portal.pages.signing_in import enter
 from services.portal.pages.visitors import agency_of, choice_cookie, for_visitors, url
-from services.portal.requests import origin_of
 from services.portal.use_cases import passwords, resets
 from services.portal.use_cases.passwords import PasswordChangeExpired, ResetExpired
 from services.portal.use_cases.sign_in import SignedIn
 from shared.accounts.sessions import PasswordTokenPurpose
+from shared.doors import origin_of
 from shared.errors import InvalidFields
 from shared.http.csrf import check_csrf, csrf_token
 from shared.http.forms import Form, read_form

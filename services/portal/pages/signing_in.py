@@ -15,9 +15,9 @@ from services.portal.pages.visitors import (
     visitor_of,
     way_back,
 )
-from services.portal.requests import origin_of
 from services.portal.use_cases import sessions
 from services.portal.use_cases.sign_in import PasswordChangeRequired, SignedIn, TemporaryPasswordExpired, sign_in
+from shared.doors import origin_of
 from shared.errors import BadCredentials
 from shared.http.forms import Form, read_form
 from shared.http.pages import render, see_other

@@ -10,12 +10,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from services.portal.keys import AGENCY, SETTINGS, VISITOR, WORK
-from services.portal.requests import origin_of
 from services.portal.use_cases import sessions
 from services.portal.visitor import Visitor
 from shared.accounts import access
 from shared.accounts.access import Presented, SessionCookie
 from shared.accounts.agencies import Agency
+from shared.doors import origin_of
 from shared.errors import NotSignedIn
 from shared.http.cookies import CookieName
 from shared.http.csrf import SAFE_METHODS

@@ -1,4 +1,4 @@
-"""What the portal measures beside its HTTP traffic: how its outbox gets on, and how busy hashing is."""
+"""What a publisher with passwords measures: how its outbox gets on, and how busy hashing is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.outbox.publisher import Publisher
 from shared.security.passwords import PasswordHasher
 
 
-class PortalFigures(Collector):
+class PublisherFigures(Collector):
     """Reads the figures at each question; Redis or the audit service being away shows here and nowhere else."""
 
     def __init__(self, publisher: Publisher, hasher: PasswordHasher, clock: Clock) -> None:

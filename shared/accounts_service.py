@@ -1,0 +1,152 @@
+"""What the admin service and the portal have in common as processes: they change accounts and publish what they did.
+
+Each composes itself from these parts and adds its own API, pages and use cases.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import ClientSession, web
+from pydantic import Field
+
+from shared.accounts import access
+from shared.accounts.sessions import SessionKind
+from shared.db import Pool
+from shared.http.background import background
+from shared.http.keys import CLOCK, METRICS
+from shared.http.readiness import Check, NotReady
+from shared.outbox import Work
+from shared.outbox.figures import PublisherFigures
+from shared.outbox.publisher import publishing
+from shared.security.key_settings import SealingPublicKey, SigningKey
+from shared.security.passwords import PasswordHasher
+from shared.security.tokens import KEYS_EVERY, KeyRing, Signer, Verifier
+from shared.settings import BaseUrl, PostgresUrl, RedisUrl, ServiceSettings
+
+_SWEEP_EVERY_SECONDS: Final = 20
+
+WORK = web.AppKey("work", Work)
+RELAY_POOL = web.AppKey("relay_pool", Pool)
+HASHER = web.AppKey("hasher", PasswordHasher)
+HTTP = web.AppKey("http", ClientSession)
+SIGNER = web.AppKey("signer", Signer)
+KEY_RING = web.AppKey("key_ring", KeyRing)
+VERIFIER = web.AppKey("verifier", Verifier)
+
+Context = Callable[[web.Application], AbstractAsyncContextManager[None]]
+
+
+class AccountsServiceSettings(ServiceSettings):
+    """The settings of both; each secret ``X`` may come from the file that ``X_FILE`` names."""
+
+    public_url: BaseUrl
+    database_url: PostgresUrl = Field(repr=False)
+    relay_database_url: PostgresUrl = Field(repr=False)
+    redis_url: RedisUrl = Field(repr=False)
+    celery_broker_url: RedisUrl = Field(repr=False)
+    signing_key: SigningKey = Field(repr=False)
+    sealing_public_key: SealingPublicKey
+    audit_url: BaseUrl
+
+
+@dataclass(frozen=True, slots=True)
+class AccountsService:
+    """One of them: ``issuer`` signs its tokens and is its database role, ``kind`` are the sessions that it keeps."""
+
+    settings: AccountsServiceSettings
+    issuer: str
+    kind: SessionKind
+
+    def install(self, app: web.Application) -> None:
+        """Put the parts into an application; connections are made when it starts."""
+        clock = app[CLOCK]
+        app[SIGNER] = Signer(self.settings.signing_key, self.issuer, clock)
+        app[KEY_RING] = KeyRing()
+        app[VERIFIER] = Verifier(app[KEY_RING], clock)
+        contexts: tuple[Context, ...] = (self._databases, self._hasher, self._publisher, self._keys, self._sweep)
+        app.cleanup_ctx.extend(contexts)
+
+    @asynccontextmanager
+    async def _databases(self, app: web.Application) -> AsyncIterator[None]:
+        name = self.issuer.replace("_", "-")
+        pool = await Pool.open(self.settings.database_url, application_name=name)
+        relay_pool = await Pool.open(self.settings.relay_database_url, size=3, application_name=f"{name}-relay")
+        app[WORK] = Work(pool, app[CLOCK], table="accounts.outbox")
+        app[RELAY_POOL] = relay_pool
+        try:
+            yield
+        finally:
+            await asyncio.gather(pool.close(), relay_pool.close())
+
+    @asynccontextmanager
+    async def _hasher(self, app: web.Application) -> AsyncIterator[None]:
+        app[HASHER] = PasswordHasher()
+        try:
+            yield
+        finally:
+            app[HASHER].close()
+
+    @asynccontextmanager
+    async def _publisher(self, app: web.Application) -> AsyncIterator[None]:
+        settings = self.settings
+        async with (
+            ClientSession() as http,
+            publishing(
+                app[WORK],
+                app[RELAY_POOL],
+                http,
+                table="accounts.outbox",
+                redis_url=settings.redis_url,
+                broker_url=settings.celery_broker_url,
+                audit_url=settings.audit_url,
+                signer=app[SIGNER],
+                clock=app[CLOCK],
+            ) as publisher,
+        ):
+            app[HTTP] = http
+            figures = PublisherFigures(publisher, app[HASHER], app[CLOCK])
+            app[METRICS].registry.register(figures)
+            try:
+                yield
+            finally:
+                app[METRICS].registry.unregister(figures)
+
+    @asynccontextmanager
+    async def _keys(self, app: web.Application) -> AsyncIterator[None]:
+        async def run() -> None:
+            ring, pool = app[KEY_RING], app[WORK].pool
+            await ring.publish(pool, app[SIGNER], app[CLOCK]())
+            while True:
+                await ring.refresh(pool)
+                await asyncio.sleep(KEYS_EVERY.total_seconds())
+
+        async with background(run, "signing keys", longest_pause=5.0):
+            yield
+
+    @asynccontextmanager
+    async def _sweep(self, app: web.Application) -> AsyncIterator[None]:
+        async def run() -> None:
+            while True:
+                await asyncio.sleep(_SWEEP_EVERY_SECONDS)
+                await access.end_overdue(app[RELAY_POOL], app[WORK], self.kind)
+
+        async with background(run, "session sweep"):
+            yield
+
+
+def ready_checks(app: web.Application) -> Mapping[str, Check]:
+    """What these services can't work without. Redis is not among it: events wait in the outbox until it is back."""
+
+    async def keys() -> None:
+        if not app[KEY_RING].known_everywhere(app[SIGNER].kid, app[CLOCK]()):
+            raise NotReady("this process's key is not known everywhere yet; are the migrations applied?")
+
+    async def database() -> None:
+        await app[WORK].pool.check()
+
+    return {"database": database, "keys": keys}
