@@ -21,7 +21,6 @@ from ops.stack import environment
 from ops.stack.postgres import EmbeddedPostgres
 from ops.stack.valkey import EmbeddedValkey
 from tests.stack.conftest import is_gone, until
-from tests.support.product import eventually
 
 SERVICES = ("admin", "portal", "audit", "notifier", "mailbox", "postgres", "valkey")
 SETTINGS = ("DATABASE_URL", "AUDIT_DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "SMTP_URL", "SMTP_SECURITY")
@@ -117,6 +116,8 @@ def test_the_whole_life_of_a_stack(portico: Portico, base: int) -> None:
     assert answer(f"{ready['mailbox_url']}/api/messages") == {"items": []}
     assert sign_in(ready)
     assert environment.load(portico.data)["DATABASE_URL"].startswith("postgresql://portico_admin:")
+    # The ready file is there a moment before the table is printed.
+    assert until(lambda: "Ctrl-C" in portico.said())
     said = portico.said()
     for expected in (ready["mailbox_url"], f"{ready['portal_url']}/riverside/", f"{ready['admin_url']}/riverside/"):
         assert expected in said
@@ -167,7 +168,7 @@ async def test_real_servers_are_used_when_they_are_named(folder: Path, base: int
             assert ready["redis_url"] == valkey.url
             assert (ready["mailbox_url"], ready["smtp"], ready["agencies"]) == (None, "smtp://127.0.0.1:2525", [])
             # The ready file is there a moment before the table is printed.
-            await asyncio.to_thread(eventually, lambda: "Client portal" in portico.said())
+            assert await asyncio.to_thread(until, lambda: "Client portal" in portico.said())
             assert not (portico.data / "postgres").exists()
         finally:
             assert await asyncio.to_thread(portico.stop) == 0
