@@ -11,16 +11,15 @@ from services.admin.api.portal_logins import (
     list_deliveries,
     update_portal_login,
 )
-from services.admin.api.tokens import create_token, jwks, refresh_token, revoke_token
+from services.admin.api.tokens import create_token
+from shared.session_api import session_routes
 
 
 def api_routes() -> list[web.RouteDef]:
     """Every address of the API."""
     return [
         web.post("/api/v1/token", create_token),
-        web.post("/api/v1/token/refresh", refresh_token),
-        web.post("/api/v1/token/revoke", revoke_token),
-        web.get("/.well-known/jwks.json", jwks),
+        *session_routes("staff"),
         web.post("/api/v1/clients/search", search_clients),
         web.post("/api/v1/clients", create_client),
         web.get("/api/v1/clients/{id}", get_client),

@@ -3,51 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
-from urllib.parse import urlencode
+from typing import Any, Final, TypeVar
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
-from services.admin.keys import AGENCY, SETTINGS, VISITOR, WORK
+from services.admin.keys import AGENCY, VISITOR, WORK
 from services.admin.use_cases import sessions
 from services.admin.visitor import Visitor
-from shared.accounts import access
-from shared.accounts.access import Presented, SessionCookie
 from shared.accounts.agencies import Agency
-from shared.doors import origin_of
-from shared.errors import NotSignedIn
-from shared.http.cookies import CookieName
-from shared.http.csrf import SAFE_METHODS, check_csrf
+from shared.http.csrf import check_csrf
 from shared.http.forms import Form, read_form
-from shared.http.pages import local_path, see_other
-from shared.security.session_limits import IDLE
+from shared.page_door import PageDoor
 
 M = TypeVar("M", bound=BaseModel)
 
-# How long before the end of an idle session its owner is asked whether to stay.
-_WARNING_SECONDS = 120
-# last_seen may be a minute old already when the page is made.
-_SEEN_SECONDS = 60
+DOOR: Final = PageDoor("staff", "portico_staff")
 
-
-def session_cookie(request: web.Request) -> CookieName:
-    """The name of the session cookie at the address's agency."""
-    secure = request.app[SETTINGS].public_url.startswith("https:")
-    return CookieName("portico_staff", request.match_info["slug"], secure)
-
-
-def url(request: web.Request, page: str = "", **query: str) -> str:
-    """The address of a page of this agency."""
-    return f"/{request.match_info['slug']}/{page}" + (f"?{urlencode(query)}" if query else "")
-
-
-def way_back(request: web.Request, given: str | None) -> str:
-    """Where to go after signing in: a page of this agency, and never another site's."""
-    home = url(request)
-    path = local_path(given, home)
-    return path if path.startswith(home) else home
+session_cookie, url, way_back, sign_in_first = DOOR.cookie, DOOR.url, DOOR.way_back, DOOR.sign_in_first
 
 
 async def agency_of(request: web.Request) -> Agency:
@@ -61,15 +35,10 @@ async def agency_of(request: web.Request) -> Agency:
 async def visitor_of(request: web.Request) -> Visitor | None:
     """Whoever is signed in at the address's agency. Raises NotFound when there is no such agency."""
     agency = await agency_of(request)
-    cookie = SessionCookie.parse(session_cookie(request).read(request) or "")
-    if cookie is None or cookie.agency_id != agency.id:
+    entrant = await DOOR.entrant(request)
+    if entrant is None or entrant[0].agency_id != agency.id:
         return None
-    presented = Presented("staff", cookie.agency_id, cookie.session_id, cookie)
-    try:
-        actor, session = await access.recognise(request.app[WORK], presented, origin_of(request))
-    except NotSignedIn:
-        return None
-    visitor = request[VISITOR] = Visitor(actor, session, cookie, agency)
+    visitor = request[VISITOR] = Visitor(*entrant, agency)
     return visitor
 
 
@@ -82,20 +51,6 @@ def for_staff(handler: Handler) -> Handler:
         return await handler(request)
 
     return guarded
-
-
-def sign_in_first(request: web.Request) -> web.Response:
-    """To the sign-in page, which says it when a session has ended, and afterwards back."""
-    # What was sent is lost; the page that it was sent from is what they get back to.
-    back = request.path_qs if request.method in SAFE_METHODS else request.path
-    query = {"next": way_back(request, back)}
-    had_session = session_cookie(request).read(request) is not None
-    if had_session:
-        query["ended"] = "1"
-    response = see_other(url(request, "sign-in", **query))
-    if had_session:
-        session_cookie(request).delete(response)
-    return response
 
 
 async def read_own_form(request: web.Request, model: type[M]) -> Form[M]:
@@ -112,10 +67,5 @@ def page_context(request: web.Request) -> Mapping[str, Any]:
     if agency is not None:
         context |= {"agency_name": agency.name, "home_url": f"/{agency.slug}/"}
     if visitor is not None:
-        idle = int(IDLE.total_seconds())
-        context |= {
-            "csrf_token": visitor.csrf_token,
-            "warn_after_seconds": idle - _SEEN_SECONDS - _WARNING_SECONDS,
-            "warning_seconds": _WARNING_SECONDS,
-        }
+        context |= {"csrf_token": visitor.csrf_token, **DOOR.idle_warning()}
     return context

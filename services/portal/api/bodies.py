@@ -9,30 +9,11 @@ from pydantic import Field, model_validator
 
 from services.portal.use_cases.sessions import Me
 from services.portal.use_cases.sign_in import PasswordChangeRequired
-from shared.accounts.access import Tokens
 from shared.http.fields import Answer, Body, Email, Line, Password, sentence
+from shared.session_api import AgencySlug
 
-AgencySlug = Annotated[str, Line(63), Field(description="The agency's name in its portal address.")]
 TypedUsername = Annotated[str, Line(64)]
 Token = Annotated[str, Field(min_length=1, max_length=300)]
-
-
-class SignIn(Body):
-    """Who signs in, at which agency."""
-
-    agency: AgencySlug
-    username: TypedUsername
-    password: Password
-
-
-class Refresh(Body):
-    """A refresh token to exchange."""
-
-    refresh_token: Token
-
-
-class Nothing(Body):
-    """An empty object."""
 
 
 class ChoosePassword(Body):
@@ -76,22 +57,6 @@ class ResetPassword(Body):
 
     token: Token
     new_password: Password
-
-
-class TokensOut(Answer):
-    """The tokens of a session; ``expires_in`` is the access token's life in seconds."""
-
-    access_token: str
-    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the kind of token (RFC 6750)
-    expires_in: int
-    refresh_token: str
-
-    @classmethod
-    def of(cls, tokens: Tokens | None) -> TokensOut:
-        """As the API gives them."""
-        if tokens is None:
-            raise ValueError("a session of the API has tokens")
-        return cls(access_token=tokens.access_token, expires_in=tokens.expires_in, refresh_token=tokens.refresh_token)
 
 
 class PasswordChangeRequiredOut(Answer):

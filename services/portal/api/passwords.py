@@ -11,7 +11,6 @@ from services.portal.api.bodies import (
     ForgotPassword,
     NewPassword,
     ResetPassword,
-    TokensOut,
 )
 from services.portal.keys import HASHER, RESETS, SIGNER, WORK
 from services.portal.use_cases import passwords, resets
@@ -25,6 +24,7 @@ from shared.http.answers import json_answer
 from shared.http.bodies import read_json
 from shared.http.openapi import operation
 from shared.security.password_rules import PasswordRefused
+from shared.session_api import TokensOut
 
 TAG = "Passwords"
 

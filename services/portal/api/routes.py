@@ -7,11 +7,12 @@ from aiohttp import web
 from services.portal.api.auth import signed_in
 from services.portal.api.bodies import MeOut
 from services.portal.api.passwords import forgot_password, reset_password, set_password
-from services.portal.api.tokens import create_token, jwks, refresh_token, revoke_token
+from services.portal.api.tokens import create_token
 from services.portal.keys import WORK
 from services.portal.use_cases import sessions
 from shared.http.answers import json_answer
 from shared.http.openapi import operation
+from shared.session_api import session_routes
 
 
 @operation("Who is signed in", answers={200: MeOut}, security="client", tag="Me")
@@ -25,11 +26,9 @@ def api_routes() -> list[web.RouteDef]:
     """Every address of the API."""
     return [
         web.post("/api/v1/token", create_token),
-        web.post("/api/v1/token/refresh", refresh_token),
-        web.post("/api/v1/token/revoke", revoke_token),
+        *session_routes("portal"),
         web.post("/api/v1/password", set_password),
         web.post("/api/v1/password/forgot", forgot_password),
         web.post("/api/v1/password/reset", reset_password),
         web.get("/api/v1/me", me),
-        web.get("/.well-known/jwks.json", jwks),
     ]

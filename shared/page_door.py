@@ -1,0 +1,82 @@
+"""The door of a service's pages: the session cookie of an agency's address, and the way in and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from shared.accounts import access
+from shared.accounts.access import Presented, SessionCookie
+from shared.accounts.sessions import Session, SessionKind
+from shared.accounts_service import WORK
+from shared.actors import Actor
+from shared.doors import origin_of
+from shared.errors import NotSignedIn
+from shared.http.cookies import CookieName
+from shared.http.csrf import SAFE_METHODS
+from shared.http.keys import PUBLIC_URL
+from shared.http.pages import local_path, see_other
+from shared.security.session_limits import IDLE, SEEN_EVERY
+
+# How long before the end of an idle session its owner is asked whether to stay.
+_WARNING_SECONDS: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class PageDoor:
+    """Pages live at ``/{slug}/``; ``cookie_prefix`` tells apart the services' cookies, which share a host."""
+
+    kind: SessionKind
+    cookie_prefix: str
+
+    def cookie(self, request: web.Request, suffix: str = "") -> CookieName:
+        """The name of the session cookie at the address's agency, or of another one that goes with it."""
+        secure = request.app[PUBLIC_URL].scheme == "https"
+        return CookieName(self.cookie_prefix + suffix, request.match_info["slug"], secure)
+
+    def url(self, request: web.Request, page: str = "", **query: str) -> str:
+        """The address of a page of this agency."""
+        return f"/{request.match_info['slug']}/{page}" + (f"?{urlencode(query)}" if query else "")
+
+    def way_back(self, request: web.Request, given: str | None) -> str:
+        """Where to go after signing in: a page of this agency, and never another site's."""
+        home = self.url(request)
+        path = local_path(given, home)
+        page, _, _ = path.partition("?")
+        # No page of ours has these in its address; browsers would take /riverside/%2e%2e/ for a way out of it.
+        return path if page.startswith(home) and not {".", "%"} & set(page) else home
+
+    async def entrant(self, request: web.Request) -> tuple[Actor, Session, SessionCookie] | None:
+        """Whoever the cookie belongs to, if the session is good. The caller compares the agency with the address's."""
+        cookie = SessionCookie.parse(self.cookie(request).read(request) or "")
+        if cookie is None:
+            return None
+        presented = Presented(self.kind, cookie.agency_id, cookie.session_id, cookie)
+        try:
+            actor, session = await access.recognise(request.app[WORK], presented, origin_of(request))
+        except NotSignedIn:
+            return None
+        return actor, session, cookie
+
+    def sign_in_first(self, request: web.Request) -> web.Response:
+        """To the sign-in page, which says it when a session has ended, and afterwards back."""
+        # What was sent is lost; the page that it was sent from is what they get back to.
+        back = request.path_qs if request.method in SAFE_METHODS else request.path
+        query = {"next": self.way_back(request, back)}
+        had_session = self.cookie(request).read(request) is not None
+        if had_session:
+            query["ended"] = "1"
+        response = see_other(self.url(request, "sign-in", **query))
+        if had_session:
+            self.cookie(request).delete(response)
+        return response
+
+    def idle_warning(self) -> Mapping[str, Any]:
+        """When a page has to ask whether its reader wants to stay signed in, in seconds."""
+        # last_seen may be that old already when the page is made.
+        wait = IDLE.total_seconds() - SEEN_EVERY.total_seconds() - _WARNING_SECONDS
+        return {"warn_after_seconds": int(wait), "warning_seconds": _WARNING_SECONDS}
