@@ -9,7 +9,7 @@ import ssl
 import warnings
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -137,7 +137,9 @@ class _Server(SMTP):
     async def end(self) -> None:
         """Leave nothing behind, whatever is going on."""
         if self.transport is not None:
-            self.transport.abort()
+            # Python 3.11.2's TLS transports lose their protocol when they close, and then fail to abort.
+            with suppress(AttributeError):
+                self.transport.abort()
         if self._handler_coroutine is not None:
             self._handler_coroutine.cancel()
             await asyncio.gather(self._handler_coroutine, return_exceptions=True)
