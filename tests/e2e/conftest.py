@@ -27,6 +27,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """A stack of this test run's own, or the one whose ready file PORTICO_READY_FILE names (see CONTRIBUTING.md)."""
+    if ready := os.environ.get("PORTICO_READY_FILE"):
+        yield product.running(Path(ready))
+        return
     data = tmp_path_factory.mktemp("stack") / "data"
     running = product.start(data)
     yield running

@@ -23,7 +23,7 @@ class Product:
 
     ready: dict[str, Any]
     data: Path
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | None
 
     def password(self, agency: str, username: str) -> str:
         """A sample staff user's password."""
@@ -85,7 +85,15 @@ def start(data: Path, *arguments: str) -> Product:
     return Product(json.loads(ready.read_text()), data, process)
 
 
+def running(ready_file: Path) -> Product:
+    """A product that somebody else started: a stack, or containers with a ready file written by hand."""
+    ready = json.loads(ready_file.read_text())
+    return Product(ready, Path(ready.get("data", "/nonexistent")), None)
+
+
 def stop(product: Product) -> None:
     """Stop it as Ctrl-C does."""
+    if product.process is None:
+        return
     product.process.send_signal(signal.SIGTERM)
     product.process.wait(60)
