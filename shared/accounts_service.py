@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from aiohttp import ClientSession, web
@@ -23,6 +24,7 @@ from shared.http.readiness import Check, NotReady
 from shared.outbox import Work
 from shared.outbox.figures import PublisherFigures
 from shared.outbox.publisher import publishing
+from shared.outbox.reconcile import ASK_AFTER
 from shared.security.key_settings import SealingPublicKey, SigningKey
 from shared.security.passwords import PasswordHasher
 from shared.security.tokens import KEYS_EVERY, KeyRing, Signer, Verifier
@@ -52,6 +54,8 @@ class AccountsServiceSettings(ServiceSettings):
     signing_key: SigningKey = Field(repr=False)
     sealing_public_key: SealingPublicKey
     audit_url: BaseUrl
+    # After how long a published event that nobody has confirmed is asked for.
+    reconcile_seconds: float = Field(default=ASK_AFTER.total_seconds(), ge=1, le=3600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,7 @@ class AccountsService:
                 audit_url=settings.audit_url,
                 signer=app[SIGNER],
                 clock=app[CLOCK],
+                ask_after=timedelta(seconds=settings.reconcile_seconds),
             ) as publisher,
         ):
             app[HTTP] = http

@@ -146,7 +146,15 @@ async def _consumer(app: web.Application) -> AsyncIterator[None]:
     # A name of its own for each process: what a dead one left is claimed, and the name forgotten.
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     figures = Figures(app[METRICS].registry)
-    app[CONSUMER] = Consumer(app[STORE_POOL], redis, name=name, clock=app[CLOCK], figures=figures)
+    app[CONSUMER] = Consumer(
+        app[STORE_POOL],
+        redis,
+        name=name,
+        clock=app[CLOCK],
+        figures=figures,
+        claim_idle=int(app[SETTINGS].claim_seconds * 1000),
+        tend_every=app[SETTINGS].claim_seconds / 4,
+    )
     try:
         async with background(app[CONSUMER].run, "consumer"):
             yield

@@ -14,6 +14,8 @@ class AuditSettings(ServiceSettings):
     database_url: PostgresUrl = Field(repr=False)
     audit_database_url: PostgresUrl | None = Field(None, repr=False)
     redis_url: RedisUrl = Field(repr=False)
+    # After how long unacknowledged entries of another consumer are taken over: three times the worst batch, or more.
+    claim_seconds: float = Field(default=60.0, ge=1, le=3600)
 
     @property
     def store_url(self) -> str:

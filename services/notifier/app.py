@@ -7,6 +7,7 @@ import random
 import signal
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -88,6 +89,7 @@ async def _delivering(
                 audit_url=settings.audit_url,
                 signer=signer,
                 clock=clock,
+                ask_after=timedelta(seconds=settings.reconcile_seconds),
             )
         )
         sweep = Sweep(work, publisher.deliveries, every=settings.sweep_seconds)

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from services.notifier.headers import UnsafeHeader, safe_address
 from services.notifier.mailer import Patience, Security, SmtpServer
+from shared.outbox.reconcile import ASK_AFTER
 from shared.security.key_settings import SealingPrivateKey, SigningKey
 from shared.settings import BaseUrl, PostgresUrl, ProcessSettings, RedisUrl, wrong
 
@@ -70,6 +71,8 @@ class NotifierSettings(ProcessSettings):
     worker_threads: int = Field(default=4, ge=1, le=64)
     # How long a worker may be silent before another one takes its delivery.
     lease_seconds: float = Field(default=150.0, ge=1, le=280)
+    # After how long a published event that nobody has confirmed is asked for.
+    reconcile_seconds: float = Field(default=ASK_AFTER.total_seconds(), ge=1, le=3600)
     sweep_seconds: float = Field(default=10.0, ge=0.1, le=300)
     # For deliveries in flight when the process is told to stop; orchestrators must wait longer than this.
     shutdown_seconds: float = Field(default=10.0, ge=0, le=300)

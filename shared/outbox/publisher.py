@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from aiohttp import ClientSession
 from redis.asyncio import Redis
@@ -13,7 +14,7 @@ from shared.clock import Clock
 from shared.db import Pool
 from shared.deliveries.queue import CeleryDeliveryQueue, celery_app
 from shared.http.background import background
-from shared.outbox.reconcile import Reconciler
+from shared.outbox.reconcile import ASK_AFTER, Reconciler
 from shared.outbox.relay import Relay
 from shared.outbox.work import OutboxTable, Work
 from shared.security.tokens import Signer
@@ -43,6 +44,7 @@ async def publishing(
     audit_url: str,
     signer: Signer,
     clock: Clock,
+    ask_after: timedelta = ASK_AFTER,
 ) -> AsyncIterator[Publisher]:
     """Publish what ``work`` commits, while the context is open. Redis may be away: rows wait in the outbox."""
     redis = Redis.from_url(
@@ -50,7 +52,17 @@ async def publishing(
     )
     deliveries = CeleryDeliveryQueue(celery_app(broker_url))
     relay = Relay(relay_pool, redis, deliveries, table=table, wake=work.wake, clock=clock)
-    reconciler = Reconciler(relay_pool, http, audit_url, signer, table=table, wake=work.wake, clock=clock)
+    reconciler = Reconciler(
+        relay_pool,
+        http,
+        audit_url,
+        signer,
+        table=table,
+        wake=work.wake,
+        clock=clock,
+        ask_after=ask_after,
+        every=ask_after.total_seconds() / 2,
+    )
     try:
         async with background(relay.run, "relay"), background(reconciler.run, "reconciler"):
             yield Publisher(relay, reconciler, deliveries, redis)
