@@ -138,7 +138,7 @@ class Bench:
         async def insert() -> None:
             for start in range(0, len(envelopes), _BATCH):
                 async with audit.transaction(None) as conn:
-                    await store.insert_events(conn, envelopes[start : start + _BATCH])
+                    await store.append(conn, [store.entry_of(e.to_json()) for e in envelopes[start : start + _BATCH]])
 
         return await _timed(insert)
 

@@ -7,3 +7,4 @@ from typing import Final
 STREAM: Final = "portico:events"
 GROUP: Final = "audit"
 FIELD: Final = "event"
+ID_FIELD: Final = "id"

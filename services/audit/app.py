@@ -46,9 +46,6 @@ _PARTITIONS_EVERY_SECONDS: Final = 3600.0
 _TRY_AGAIN_SECONDS: Final = 2.0
 _REDIS_SECONDS: Final = 10.0
 _DESCRIPTION = "The record of everything that happened: the Client Action Log and the Face Sheet Change Log."
-# Partitions are chosen by the ids that a query names, so a plan for any ids would look into all of them.
-_STORE_SETTINGS: Final = {"plan_cache_mode": "force_custom_plan"}
-
 
 log = structlog.get_logger(__name__)
 
@@ -89,9 +86,7 @@ def ready_checks(app: web.Application) -> Mapping[str, Check]:
 async def _databases(app: web.Application) -> AsyncIterator[None]:
     settings = app[SETTINGS]
     accounts = await Pool.open(settings.database_url, size=8, application_name="portico-audit")
-    events = await Pool.open(
-        settings.store_url, size=8, application_name="portico-audit-store", server_settings=_STORE_SETTINGS
-    )
+    events = await store.open_pool(settings.store_url, 8)
     app[ACCOUNTS_POOL], app[STORE_POOL] = accounts, events
     app[VIEWERS] = Viewers(accounts, app[CLOCK])
     app[LOGS] = Logs(events, app[CLOCK])

@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 import structlog
-from pydantic import BaseModel, ValidationError
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from services.audit import store
+from services.audit.entries import Entry, NoEvent
 from services.audit.figures import Figures
-from services.audit.store import Received
+from services.audit.store import Stored
 from shared.clock import Clock
 from shared.db import Pool
-from shared.events import from_json
-from shared.streams import FIELD, GROUP, STREAM
+from shared.streams import FIELD, GROUP, ID_FIELD, STREAM
 
 log = structlog.get_logger(__name__)
 
-Entry: TypeAlias = tuple[bytes, Mapping[bytes, bytes] | None]
+RawEntry: TypeAlias = tuple[bytes, Mapping[bytes, bytes] | None]
+T = TypeVar("T")
+U = TypeVar("U")
 
 BATCH: Final = 1000
 _WAIT_MILLISECONDS: Final = 500
@@ -40,13 +41,8 @@ _TEND_EVERY_SECONDS: Final = 15.0
 _FORGET_CONSUMER_MILLISECONDS: Final = 3_600_000
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
-_LONGEST_REASON: Final = 500
-
-
-class _EventId(BaseModel):
-    """The one field that is read of an event that cannot be read otherwise."""
-
-    id: UUID
+_FIELD: Final = FIELD.encode()
+_ID_FIELD: Final = ID_FIELD.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +51,15 @@ class _Dead:
     event_id: UUID | None
     body: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What was read at once: every entry's id, those that are events, and those that are none."""
+
+    stream_ids: Sequence[bytes]
+    events: Sequence[Entry]
+    dead: Sequence[_Dead]
 
 
 class Consumer:
@@ -80,6 +85,7 @@ class Consumer:
         self._claim_idle = claim_idle
         self._tend_every = tend_every
         self._jitter = jitter
+        self._ahead: _Batch | None = None
         self.running = False
 
     async def run(self) -> None:
@@ -99,6 +105,7 @@ class Consumer:
             except Exception as error:  # noqa: BLE001 - entries stay pending whatever happened: wait, join again
                 failed += 1
                 self.running = False
+                self._ahead = None
                 self.figures.failures.inc()
                 if failed == 1:
                     log.warning("consumer waits", reason=type(error).__name__)
@@ -114,40 +121,43 @@ class Consumer:
     async def consume_once(self, *, wait_milliseconds: int = _WAIT_MILLISECONDS) -> int:
         """Read, store and acknowledge one batch; answers its size.
 
-        A batch is what is there: small when little happens, so that nobody waits, and large under load.
+        A batch is what is there: small when little happens, so that nobody waits, and large under load. Then the next
+        one is read while this one is stored.
         """
-        entries = await self._read(">", wait_milliseconds)
-        await self.settle(entries)
-        return len(entries)
+        batch = self._ahead or _decoded(await self._read(">", wait_milliseconds))
+        self._ahead = None
+        if len(batch.stream_ids) < BATCH:
+            await self._settle(batch)
+        else:
+            _, ahead = await _both(self._settle(batch), self._read_ahead())
+            self._ahead = ahead if ahead.stream_ids else None
+        return len(batch.stream_ids)
 
-    async def _read(self, start: str, wait_milliseconds: int | None = None) -> list[Entry]:
+    async def _read_ahead(self) -> _Batch:
+        return _decoded(await self._read(">"))
+
+    async def _read(self, start: str, wait_milliseconds: int | None = None) -> list[RawEntry]:
         answer = await self._redis.xreadgroup(GROUP, self.name, {STREAM: start}, count=BATCH, block=wait_milliseconds)
         if not answer:
             return []
         # RESP2 answers a list of pairs, RESP3 a map from the stream to its batches.
         if isinstance(answer, dict):
-            batches = cast("list[list[Entry]]", next(iter(answer.values())))
+            batches = cast("list[list[RawEntry]]", next(iter(answer.values())))
             return [entry for batch in batches for entry in batch]
-        return cast("list[Entry]", answer[0][1])
+        return cast("list[RawEntry]", answer[0][1])
 
-    async def settle(self, entries: Iterable[Entry]) -> None:
+    async def settle(self, entries: Sequence[RawEntry]) -> None:
         """Store entries, keep what cannot be stored as dead letters, then acknowledge all of them."""
-        entries = list(entries)
-        if not entries:
+        await self._settle(_decoded(entries))
+
+    async def _settle(self, batch: _Batch) -> None:
+        if not batch.stream_ids:
             return
-        received: list[Received] = []
-        dead: list[_Dead] = []
-        for stream_id, fields in entries:
-            read = _decoded(stream_id.decode(), fields)
-            if isinstance(read, Received):
-                received.append(read)
-            elif read is not None:
-                dead.append(read)
-        new, refused = await store.store_batch(self._pool, received)
-        dead += [_Dead(r.stream_id, r.envelope.id, r.body, reason) for r, reason in refused]
-        await self._bury(dead)
-        await self._redis.xack(STREAM, GROUP, *(stream_id for stream_id, _ in entries))
-        self._count(received, new=new, dead=len(dead), refused=len(refused))
+        stored = await store.store_batch(self._pool, batch.events) if batch.events else Stored()
+        refused = [_Dead(e.stream_id, e.event.id, e.text, reason) for e, reason in stored.refused]
+        await self._bury([*batch.dead, *refused])
+        await self._redis.xack(STREAM, GROUP, *batch.stream_ids)
+        self._count(batch, stored)
 
     async def _bury(self, dead: list[_Dead]) -> None:
         if not dead:
@@ -164,15 +174,15 @@ class Consumer:
                 )
                 log.error("event could not be stored", stream_id=letter.stream_id, reason=letter.reason)
 
-    def _count(self, received: list[Received], *, new: int, dead: int, refused: int) -> None:
+    def _count(self, batch: _Batch, stored: Stored) -> None:
         figures = self.figures
-        figures.batch_size.observe(len(received) + dead - refused)
-        figures.stored.inc(new)
-        figures.duplicates.inc(len(received) - refused - new)
-        figures.dead_letters.inc(dead)
-        now = self._clock()
-        if received:
-            figures.latency.observe(max(0.0, (now - received[-1].envelope.occurred_at).total_seconds()))
+        figures.batch_size.observe(len(batch.stream_ids))
+        figures.stored.inc(stored.new)
+        figures.duplicates.inc(len(batch.events) - len(stored.refused) - stored.new)
+        figures.dead_letters.inc(len(batch.dead) + len(stored.refused))
+        if batch.events:
+            latency = self._clock() - batch.events[-1].event.occurred_at
+            figures.latency.observe(max(0.0, latency.total_seconds()))
 
     async def tend(self) -> None:
         """Claim what dead consumers left, forget consumers that are gone, trim, and take the group's figures."""
@@ -222,14 +232,16 @@ class Consumer:
     async def unread_since(self) -> datetime | None:
         """Entries put on the stream after this moment (by Redis's clock) may be unread; None when all were read."""
         try:
-            last = _parted((await self._redis.xinfo_stream(STREAM))["last-generated-id"])
             groups = await self._redis.xinfo_groups(STREAM)
         except ResponseError as error:
             if "no such key" not in str(error):
                 raise
             return None
         read = max((_parted(g["last-delivered-id"]) for g in groups if _text(g["name"]) == GROUP), default=(0, 0))
-        return None if read >= last else datetime.fromtimestamp(read[0] / 1000, tz=UTC)
+        # Asked of the entries, not of the last id that was given: what was trimmed away unread will never be read.
+        if not await self._redis.xrange(STREAM, min=f"({_joined(read)}", count=1):
+            return None
+        return datetime.fromtimestamp(read[0] / 1000, tz=UTC)
 
     async def leave(self) -> None:
         """Take the name out of the group, unless something is still pending under it."""
@@ -247,25 +259,39 @@ async def ensure_group(redis: Redis) -> None:
             raise
 
 
-def _decoded(stream_id: str, fields: Mapping[bytes, bytes] | None) -> Received | _Dead | None:
-    body = (fields or {}).get(FIELD.encode())
-    if not fields:
-        # Trimmed or deleted while it was pending: the reconciler sends the event again.
-        return None
-    if body is None:
-        return _Dead(stream_id, None, repr(dict(fields)), f"the entry has no field {FIELD}")
-    try:
-        return Received(stream_id, from_json(body), body.decode())
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        reason = f"no event: {'.'.join(str(p) for p in first['loc'])} {first['msg']}"[:_LONGEST_REASON]
-        return _Dead(stream_id, _id_of(body), body.decode("utf-8", "replace"), reason)
+async def _both(first: Awaitable[T], second: Awaitable[U]) -> tuple[T, U]:
+    """Both results, or what one of them raised; never while the other still runs."""
+    one, two = await asyncio.gather(first, second, return_exceptions=True)
+    for result in (one, two):
+        if isinstance(result, BaseException):
+            raise result
+    return cast("tuple[T, U]", (one, two))
 
 
-def _id_of(body: bytes) -> UUID | None:
+def _decoded(entries: Sequence[RawEntry]) -> _Batch:
+    events: list[Entry] = []
+    dead: list[_Dead] = []
+    for (stream_id, fields), salt in zip(entries, store.salts(len(entries)), strict=True):
+        if not fields:
+            # Trimmed or deleted while it was pending: the reconciler sends the event again.
+            continue
+        name = stream_id.decode()
+        body = fields.get(_FIELD)
+        if body is None:
+            dead.append(_Dead(name, None, repr(dict(fields)), f"the entry has no field {FIELD}"))
+            continue
+        try:
+            events.append(Entry(body, salt=salt, stream_id=name))
+        except NoEvent as error:
+            dead.append(_Dead(name, _id_of(fields), body.decode("utf-8", "replace"), str(error)))
+    return _Batch([stream_id for stream_id, _ in entries], events, dead)
+
+
+def _id_of(fields: Mapping[bytes, bytes]) -> UUID | None:
+    """The event's id, which the relay sends along since a body may be beyond reading."""
     try:
-        return _EventId.model_validate_json(body).id
-    except ValidationError:
+        return UUID(fields[_ID_FIELD].decode())
+    except (KeyError, ValueError):
         return None
 
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from services.audit.store import BAD_ROW, SQL, insert_events
+from services.audit.store import BAD_ROW, SQL, append, entry_of
 from shared.db import Connection, Pool
 from shared.errors import DomainError
-from shared.events import from_json
 
 
 class StillRefused(DomainError):
@@ -54,7 +53,7 @@ async def replay(pool: Pool, letter_id: int, now: datetime) -> bool:
             body = await conn.fetchval(SQL["mark_replayed"], letter_id, now)
             if body is None:
                 return False
-            await insert_events(conn, [from_json(body)], [body])
+            await append(conn, [entry_of(body)])
             return True
     except (*BAD_ROW, ValueError) as error:
         raise StillRefused from error

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -26,6 +26,11 @@ Unavailable: tuple[type[BaseException], ...] = (
     TimeoutError,
 )
 """What the driver raises when the database is away or too slow: an answer of 503, not a defect."""
+
+
+# A process that is frozen, or cut off, in the middle of a transaction keeps its locks, for which others wait. Longer
+# than anything that a transaction waits for elsewhere (Redis 5 s, the audit service 10 s).
+_SILENT_TRANSACTION: Final = "20s"
 
 
 class Pool:
@@ -57,7 +62,12 @@ class Pool:
             reset=_nothing_to_reset,
             command_timeout=command_timeout,
             timeout=acquire_timeout,
-            server_settings={"application_name": application_name, "timezone": "UTC"} | dict(server_settings or {}),
+            server_settings={
+                "application_name": application_name,
+                "timezone": "UTC",
+                "idle_in_transaction_session_timeout": _SILENT_TRANSACTION,
+            }
+            | dict(server_settings or {}),
         )
         return cls(pool, size, acquire_timeout)
 

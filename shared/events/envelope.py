@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 ActorKind = Literal["staff", "portal_login", "system", "operator"]
 
@@ -52,6 +52,8 @@ class Envelope(BaseModel):
     subject: Subject
     request_id: str | None = None
     payload: dict[str, Any]
+    # Its personal details were erased from the store; never true of what travels.
+    erased: bool = Field(default=False, exclude=True)
 
     def to_json(self) -> str:
         """The form in which it is stored in the outbox and in the stream."""

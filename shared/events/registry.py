@@ -17,6 +17,10 @@ _TYPE = re.compile(r"^[a-z][a-z_]*\.[a-z][a-z_]*$")
 _ACTOR_PLACEHOLDERS = frozenset({"actor", "actor_name"})
 
 
+_BEYOND = "This version of the log cannot describe the event."
+_ERASED = "The personal details of this entry were erased."
+
+
 class WrongDeclaration(TypeError):
     """An event is declared twice, or its wording names something that it does not have."""
 
@@ -137,17 +141,23 @@ class ChangeEntry:
 
 def activity_row(envelope: Envelope) -> ActivityRow:
     """The event's row in the Client Action Log. An event that is not known (any more, or yet) is shown by its type."""
+    declared = _registry.get((envelope.type, envelope.version))
+    if envelope.erased and declared is not None and declared.activity is not None:
+        return ActivityRow(declared.activity.action, _ERASED)
     payload = payload_of(envelope)
     if payload is None or payload.activity is None:
-        return ActivityRow(envelope.type, "This version of the log cannot describe the event.")
+        return ActivityRow(envelope.type, _ERASED if envelope.erased else _BEYOND)
     return ActivityRow(payload.activity.action, _worded(payload.activity.description, payload, envelope.actor))
 
 
 def change_entry(envelope: Envelope) -> ChangeEntry:
     """The event's entry in the Face Sheet Change Log; unknown ones as in :func:`activity_row`."""
+    declared = _registry.get((envelope.type, envelope.version))
+    if envelope.erased and declared is not None and declared.change is not None:
+        return ChangeEntry(declared.change.change_type, _ERASED, (), ())
     payload = payload_of(envelope)
     if payload is None or payload.change is None:
-        return ChangeEntry(envelope.type, "This version of the log cannot describe the event.", (), ())
+        return ChangeEntry(envelope.type, _ERASED if envelope.erased else _BEYOND, (), ())
     return ChangeEntry(
         payload.change.change_type,
         _worded(payload.change.description, payload, envelope.actor),

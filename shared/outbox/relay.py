@@ -11,7 +11,8 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
+from uuid import UUID
 
 import structlog
 from redis.asyncio import Redis
@@ -20,13 +21,16 @@ from shared.clock import Clock
 from shared.db import Pool
 from shared.outbox.queries import queries_of
 from shared.outbox.work import OutboxTable
-from shared.streams import FIELD, STREAM
+from shared.streams import FIELD, ID_FIELD, STREAM
 
 BATCH: Final = 500
 # How long a row of another process, whose own relay died, may wait when nothing wakes this one.
 POLL_SECONDS: Final = 0.3
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
+
+Row: TypeAlias = tuple[UUID, str]
+"""An outbox row: its id (the event's own, when it is an event) and its body."""
 
 log = structlog.get_logger(__name__)
 
@@ -63,10 +67,11 @@ class Relay:
     ) -> None:
         self._pool = pool
         self._redis = redis
+        self._deliveries = deliveries
         # Where each kind of row goes.
-        self._ways: Mapping[str, Callable[[Sequence[str]], Awaitable[None]]] = {
+        self._ways: Mapping[str, Callable[[Sequence[Row]], Awaitable[None]]] = {
             "event": self._send_events,
-            "delivery": deliveries.put_all,
+            "delivery": self._send_deliveries,
         }
         self._sql = queries_of(table)
         self._wake = wake
@@ -127,13 +132,17 @@ class Relay:
             rows = await conn.fetch(self._sql["take"], kind, BATCH)
             if not rows:
                 return 0
-            await self._ways[kind]([r["body"] for r in rows])
+            await self._ways[kind]([(r["id"], r["body"]) for r in rows])
             await conn.execute(self._sql["mark_published"], [r["id"] for r in rows], self._clock())
         self.figures.published += len(rows)
         return len(rows)
 
-    async def _send_events(self, bodies: Sequence[str]) -> None:
+    async def _send_events(self, rows: Sequence[Row]) -> None:
         async with self._redis.pipeline(transaction=False) as pipe:
-            for body in bodies:
-                pipe.xadd(STREAM, {FIELD: body})
+            for event_id, body in rows:
+                # The id besides, for whoever cannot read the body.
+                pipe.xadd(STREAM, {FIELD: body, ID_FIELD: str(event_id)})
             await pipe.execute()
+
+    async def _send_deliveries(self, rows: Sequence[Row]) -> None:
+        await self._deliveries.put_all([delivery_id for _, delivery_id in rows])

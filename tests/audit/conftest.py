@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
+from services.audit import store
 from shared.db import Pool
 from shared.outbox import Work
 from tests.audit.house import House, a_login
@@ -19,9 +20,7 @@ from tests.support.pipeline import audit_api
 @pytest.fixture
 async def store_pool(database: Database) -> AsyncIterator[Pool]:
     """As the audit service opens it."""
-    pool = await Pool.open(
-        database.url("portico_audit"), size=4, server_settings={"plan_cache_mode": "force_custom_plan"}
-    )
+    pool = await store.open_pool(database.url("portico_audit"), 4)
     yield pool
     await pool.close()
 

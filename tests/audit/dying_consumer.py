@@ -30,7 +30,7 @@ async def _main(point: str) -> None:
     redis = Redis.from_url(os.environ["REDIS_URL"])
     consumer = Consumer(pool, redis, name="mortal", clock=system_clock, figures=Figures(CollectorRegistry()))
     if point == "before-storing":
-        store.insert_events = _die
+        store.append = _die
     else:
         redis.xack = _die  # type: ignore[method-assign]
     await consumer.run()

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from services.audit.consumer import Consumer
 from shared.events import Actor, Envelope, EventIds, Payload, Subject
 from shared.events.catalogue import PortalSessionStarted
-from shared.streams import FIELD, GROUP, STREAM
+from shared.streams import FIELD, GROUP, ID_FIELD, STREAM
 from tests.support.databases import Database
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -47,11 +47,12 @@ def events(count: int, **fields: Any) -> list[Envelope]:
     return [an_event(**fields) for _ in range(count)]
 
 
-async def put(redis: Redis, *bodies: Envelope | str | bytes) -> list[bytes]:
-    """Put bodies on the stream as a relay does; answers their stream ids."""
+async def put(redis: Redis, *bodies: Envelope | tuple[UUID, str | bytes]) -> list[bytes]:
+    """Put events, or bodies under an event's id, on the stream as a relay does; answers their stream ids."""
     async with redis.pipeline(transaction=False) as pipe:
         for body in bodies:
-            pipe.xadd(STREAM, {FIELD: body.to_json() if isinstance(body, Envelope) else body})
+            event_id, text = (body.id, body.to_json()) if isinstance(body, Envelope) else body
+            pipe.xadd(STREAM, {FIELD: text, ID_FIELD: str(event_id)})
         found: list[bytes] = await pipe.execute()
     return found
 

@@ -65,7 +65,7 @@ class House:
     async def keep(self, *found: Envelope) -> None:
         """Put events into the store."""
         async with self.store_pool.transaction(None) as conn:
-            await store.insert_events(conn, list(found))
+            await store.append(conn, [store.entry_of(e.to_json()) for e in found])
 
     def event(self, payload: Payload, **fields: Any) -> Envelope:
         """An event about the client and their login, by the staff user, now."""

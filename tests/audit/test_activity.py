@@ -128,9 +128,9 @@ async def test_that_staff_read_a_log_is_an_event_on_its_first_page_only(house: H
         ACTIVITY, await house.staff_token(), portal_login_id=house.login.id, limit=2, cursor=page["next_cursor"]
     )
     await house.api.get(ACTIVITY, await house.client_token())
-    rows = await owner_fetch(database, "select body, actor_key from audit.events where type = 'log.viewed'")
+    rows = await owner_fetch(database, "select event, actor_key from audit.events where type = 'log.viewed'")
     assert [r["actor_key"] for r in rows] == [f"staff:{house.staff.user.id}"]
-    viewed = from_json(rows[0]["body"])
+    viewed = from_json(rows[0]["event"])
     assert viewed.payload == {"log": "activity", "filters": {}}
     assert viewed.subject == Subject(client_id=house.client.id, portal_login_id=house.login.id)
     assert viewed.actor.address == "127.0.0.1"

@@ -212,8 +212,8 @@ async def test_reading_the_change_log_is_an_event_with_its_filters(house: House,
     await house.api.get(CHANGES, await house.supervisor_token())
     rows = await owner_fetch(
         database,
-        "select client_id, actor_name, body::jsonb -> 'payload' ->> 'log' as log,"
-        " body::jsonb -> 'payload' ->> 'filters' as filters, change_type"
+        "select client_id, actor_name, event::jsonb -> 'payload' ->> 'log' as log,"
+        " event::jsonb -> 'payload' ->> 'filters' as filters, change_type"
         " from audit.events where type = 'log.viewed' order by id",
     )
     assert [tuple(r) for r in rows] == [

@@ -19,16 +19,16 @@ AGENCY, CLIENT, LOGIN = uuid4(), uuid4(), uuid4()
 HIGHEST, LOWEST = UUID(int=2**128 - 1), UUID(int=0)
 APRIL, MAY = lowest_id_at(datetime(2026, 4, 1, tzinfo=UTC)), lowest_id_at(datetime(2026, 5, 1, tzinfo=UTC))
 
-# Every fiftieth event is the agency's, every hundredth the client's; some of those are rare.
+# Every 25th event is the agency's, every 50th the client's; some of those are rare, and more so the client's.
 _FILL = """
 insert into audit.events (id, agency_id, type, version, occurred_at, actor_key, actor_name, client_id, portal_login_id,
     in_activity, change_type, body)
 select audit.lowest_id('2026-01-01'::timestamptz + n * interval '10 minutes'),
-    case when n % 50 = 0 then $1 else gen_random_uuid() end, 'x', 1, now(),
-    case when n % 2000 = 0 then 'staff:rare' else 'staff:busy' end, 'x',
-    case when n % 100 = 0 then $2 else gen_random_uuid() end,
-    case when n % 100 = 0 then $3 else gen_random_uuid() end,
-    true, case when n % 2000 = 0 then 'Rare' else 'Common' end, '{}'
+    case when n % 25 = 0 then $1 else gen_random_uuid() end, 'x', 1, now(),
+    case when n % 300 = 0 or n % 100 = 25 then 'staff:rare' else 'staff:busy' end, 'x',
+    case when n % 50 = 0 then $2 else gen_random_uuid() end,
+    case when n % 50 = 0 then $3 else gen_random_uuid() end,
+    true, case when n % 200 = 0 or n % 100 = 25 then 'Rare' else 'Common' end, '{}'
 from generate_series(1, 20000) as n
 """
 
@@ -73,7 +73,20 @@ CASES = [
         (AGENCY, CLIENT, HIGHEST, LOWEST, None, "staff:rare", 26),
         {"agency_id", "client_id", "actor_key", "id"},
     ),
+    (
+        "changes_of_client",
+        (AGENCY, CLIENT, HIGHEST, LOWEST, "Rare", "staff:rare", 26),
+        # By either or both, whichever the planner takes for the rarest: but never by those of all clients.
+        {"agency_id", "client_id", "id"},
+    ),
     ("changes_of_agency", (AGENCY, None, HIGHEST, LOWEST, None, None, 26), {"agency_id", "id"}),
+    ("changes_of_agency", (AGENCY, None, HIGHEST, LOWEST, "Rare", None, 26), {"agency_id", "change_type", "id"}),
+    ("changes_of_agency", (AGENCY, None, HIGHEST, LOWEST, None, "staff:rare", 26), {"agency_id", "actor_key", "id"}),
+    (
+        "changes_of_agency",
+        (AGENCY, None, HIGHEST, LOWEST, "Rare", "staff:rare", 26),
+        {"agency_id", "change_type", "actor_key", "id"},
+    ),
 ]
 
 

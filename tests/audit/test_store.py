@@ -11,7 +11,6 @@ import asyncpg
 import pytest
 
 from services.audit import store
-from services.audit.store import Received
 from shared.db import Pool, migrations
 from shared.events import EventIds, lowest_id_at
 from tests.audit.events import NOON, an_event, owner_fetch, stored
@@ -20,7 +19,7 @@ from tests.support.databases import AUDIT_PACKAGES, ROLES, Database
 
 async def keep(pool: Pool, *found: object) -> None:
     async with pool.transaction(None) as conn:
-        await store.insert_events(conn, list(found))  # type: ignore[arg-type]
+        await store.append(conn, [store.entry_of(e.to_json()) for e in found])  # type: ignore[arg-type]
 
 
 async def refused(conn: asyncpg.Connection[asyncpg.Record], statement: str) -> bool:
@@ -39,7 +38,12 @@ async def test_the_audit_role_cannot_change_what_happened(database: Database, st
     try:
         await conn.execute("select set_config('app.agency_id', $1, false)", str(event.agency_id))
         for statement in (
-            "update audit.events set body = '{}'",
+            "update audit.events set event = '{}'",
+            "insert into audit.events (id, agency_id, type, version, occurred_at, actor_key, in_activity)  values (gen_random_uuid(), gen_random_uuid(), 'x', 1, now(), 'x', false)",
+            "update audit.chains set link = ''",
+            "delete from audit.chains",
+            "delete from audit.seals",
+            "update audit.seals set link = ''",
             "delete from audit.events",
             "truncate audit.events",
             "drop table audit.events",
@@ -131,7 +135,7 @@ async def test_a_late_partition_takes_over_what_was_stored_without_it(database: 
     # Its agency still reads it, and it still comes once.
     async with store_pool.transaction(early.agency_id) as conn:
         assert await conn.fetchval("select count(*) from audit.events") == 1
-        assert await store.insert_events(conn, [early]) == 0
+        assert await store.append(conn, [store.entry_of(early.to_json())]) == 0
 
 
 async def test_replicas_make_partitions_together(database: Database, store_pool: Pool) -> None:
@@ -159,10 +163,10 @@ async def test_the_database_and_the_ids_agree_on_moments(database: Database) -> 
 async def test_a_batch_tells_new_ones_and_refused_ones(store_pool: Pool, database: Database) -> None:
     good = [an_event() for _ in range(9)]
     bad = an_event().model_copy(update={"type": "a\x00b"})
-    batch = [Received(f"1-{n}", e, e.to_json()) for n, e in enumerate([*good[:4], bad, *good[4:], good[0]])]
-    new, refused = await store.store_batch(store_pool, batch)
-    assert new == 9
-    assert [(r.envelope.id, bool(reason)) for r, reason in refused] == [(bad.id, True)]
+    batch = [store.entry_of(e.to_json()) for e in [*good[:4], bad, *good[4:], good[0]]]
+    done = await store.store_batch(store_pool, batch)
+    assert done.new == 9
+    assert [(entry.event.id, bool(reason)) for entry, reason in done.refused] == [(bad.id, True)]
     assert await stored(database) == sorted(e.id for e in good)
 
 

@@ -1,18 +1,14 @@
--- name: insert_events
--- A batch of any agencies' events; those that are there already stay as they are.
-insert into audit.events (id, agency_id, type, version, occurred_at, actor_key, actor_name, client_id, case_id,
-    portal_login_id, in_activity, change_type, body)
-select e.id, e.agency_id, e.type, e.version, e.occurred_at, e.actor_key, e.actor_name, e.client_id, e.case_id,
-    e.portal_login_id, e.in_activity, e.change_type, e.body::jsonb
-from unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::timestamptz[], $6::text[], $7::text[], $8::uuid[],
-    $9::uuid[], $10::uuid[], $11::boolean[], $12::text[], $13::text[])
-    as e (id, agency_id, type, version, occurred_at, actor_key, actor_name, client_id, case_id, portal_login_id,
-          in_activity, change_type, body)
-on conflict do nothing;
+-- name: append
+-- A batch of any agencies' events, each at the end of its chain; those that are there already stay as they are.
+select audit.append($1::uuid[], $2::smallint[], $3::integer[], $4::uuid[], $5::text[], $6::smallint[], $7::timestamptz[],
+    $8::text[], $9::text[], $10::uuid[], $11::uuid[], $12::uuid[], $13::boolean[], $14::text[], $15::text[], $16::bytea[],
+    $17::bytea[], $18::boolean);
 
 -- name: insert_dead_letter
 -- What could not be stored, with its reason; once, however often it is delivered.
-insert into audit.dead_letters (stream_id, event_id, body, reason, received_at) values ($1, $2, $3, $4, $5)
+insert into audit.dead_letters (stream_id, event_id, body, reason, received_at)
+select $1, $2::uuid, $3, $4, $5
+where not exists (select from audit.dead_letters where event_id = $2 and replayed_at is null and discarded_at is null)
 on conflict (stream_id) do nothing;
 
 -- name: dead_letters

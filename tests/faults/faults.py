@@ -1,0 +1,10 @@
+"""All faults, each with what it does and what is allowed."""
+
+from __future__ import annotations
+
+from tests.faults.killing import KILLING
+from tests.faults.losing_databases import LOSING_DATABASES
+from tests.faults.losing_redis import LOSING_REDIS
+from tests.faults.play import Fault
+
+FAULTS: tuple[Fault, ...] = (*KILLING, *LOSING_REDIS, *LOSING_DATABASES)
