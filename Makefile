@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up-$(shell cat requirements/dev.txt pyproject.toml | cksum | cut -d' ' -f1)
 TEST_PROCESSES ?= 2
 
-.PHONY: help setup demo test lint types docs bench clean
+.PHONY: help setup demo test faults lint types docs bench clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -25,8 +25,8 @@ demo: setup ## Start everything on this machine with sample data (Ctrl-C stops i
 	@exec $(BIN)/portico up --demo $(if $(DATA),--data $(DATA)) $(if $(PORT_BASE),--port-base $(PORT_BASE))
 
 test: setup ## Run all tests
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --ignore=tests/e2e $(PYTEST_ARGS)
-	@$(BIN)/python -m pytest tests/e2e $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --ignore=tests/e2e --ignore=tests/faults $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests/e2e tests/faults $(PYTEST_ARGS)
 
 lint: setup ## Check style, the direction of imports, and that generated documents are current
 	@$(BIN)/ruff check .
@@ -39,6 +39,9 @@ types: setup ## Check types
 
 docs: setup ## Write the generated documents (docs/EVENTS.md)
 	@$(BIN)/python -m ops.documents
+
+faults: setup ## Play every fault for long, under load, and print the account of each (about half an hour)
+	@$(BIN)/python -m tests.faults --long $(FAULTS_ARGS)
 
 bench: setup ## Measure throughput against this machine's own limits
 	@$(BIN)/python -m ops.bench $(BENCH_ARGS)

@@ -6,16 +6,24 @@ import sys
 
 import typer
 
+from ops.audit import cli as audit
+from ops.deadletters import cli as deadletters
 from ops.importing import cli as importing
 from ops.migrate import migrate
 from ops.problems import Problem
 from ops.sample import cli as sample
+from ops.status.cli import status
 from ops.up import up
 
-COMMANDS = (up, migrate)
+COMMANDS = (up, migrate, status)
 """Functions that are a command by themselves."""
 
-GROUPS: tuple[tuple[str, typer.Typer], ...] = (("import", importing.app), ("sample", sample.app))
+GROUPS: tuple[tuple[str, typer.Typer], ...] = (
+    ("audit", audit.app),
+    ("dead-letters", deadletters.app),
+    ("import", importing.app),
+    ("sample", sample.app),
+)
 """Commands with sub-commands, each a Typer application of its own: name and application."""
 
 app = typer.Typer(

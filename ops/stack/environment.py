@@ -22,6 +22,7 @@ _OURS = frozenset(
     {
         *("DATABASE_URL", "RELAY_DATABASE_URL", "AUDIT_DATABASE_URL", "OWNER_DATABASE_URL", "REDIS_URL"),
         *("CELERY_BROKER_URL", "SIGNING_KEY", "SEALING_PUBLIC_KEY", "SEALING_PRIVATE_KEY", "SMTP_URL", "SMTP_SECURITY"),
+        *("SEAL_KEY", "SEAL_PUBLIC_KEY", "SEALS_FILE"),
         *("HOST", "PORT", "SMTP_PORT", "PROBE_HOST", "PROBE_PORT", "PUBLIC_URL", "AUDIT_URL", "PORTAL_URL"),
         *("LOG_LEVEL", "LOG_FORMAT", "TRUSTED_PROXIES", "MAIL_FROM", "MAIL_FOLDER", "REUSE_PORT", "HEARTBEAT_FILE"),
         *(f"{role.upper()}_DB_PASSWORD" for role in DATABASE_ROLES),
@@ -60,6 +61,11 @@ class StackEnvironment:
         """The audit store's database as seen by the audit service."""
         return role_url(self.backends.audit_owner_url, "audit", self.secrets.database_passwords["audit"])
 
+    @property
+    def _seals_file(self) -> Path:
+        # Beside the servers' data, which their own account writes: the database can't reach it.
+        return self.secrets.path.parent / "seals.jsonl"
+
     def of_service(self, service: str, probe_port: int) -> dict[str, str]:
         """The settings of one process of ``service``."""
         common = {
@@ -91,6 +97,8 @@ class StackEnvironment:
             "AUDIT_OWNER_DATABASE_URL": self.backends.audit_owner_url,
             "AUDIT_DATABASE_URL": self.audit_database_url(),
             "REDIS_URL": self.backends.redis_url,
+            "SEAL_PUBLIC_KEY": self.secrets.seal_public_key,
+            "SEALS_FILE": str(self._seals_file),
         }
 
     def _publisher(self, service: str, port: int | None) -> dict[str, str]:
@@ -116,6 +124,8 @@ class StackEnvironment:
             "PORT": str(self.ports.audit),
             "PUBLIC_URL": public_url(self.ports.audit),
             "AUDIT_DATABASE_URL": self.audit_database_url(),
+            "SEAL_KEY": self.secrets.seal_key,
+            "SEALS_FILE": str(self._seals_file),
         }
 
     def _notifier(self) -> dict[str, str]:
@@ -155,7 +165,7 @@ def broker_url(redis_url: str) -> str:
 
 def inheritable(environ: Mapping[str, str]) -> dict[str, str]:
     """What a child may take over from our own environment: all but the settings that we decide, and their files."""
-    return {name: value for name, value in environ.items() if name.removesuffix("_FILE") not in _OURS}
+    return {name: value for name, value in environ.items() if not {name, name.removesuffix("_FILE")} & _OURS}
 
 
 def store(data: Path, environment: Mapping[str, str]) -> None:

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 from nacl.public import PrivateKey
 
 from ops.problems import Problem
@@ -36,6 +42,7 @@ class Secrets:
     signing_keys: dict[str, str] = field(repr=False)
     sealing_private_key: str = field(repr=False)
     sealing_public_key: str = field(repr=False)
+    seal_key: str = field(repr=False)
     demo_passwords: dict[str, str] = field(repr=False)
     path: Path = field(repr=False)
 
@@ -45,13 +52,23 @@ class Secrets:
         path = data / "secrets.json"
         try:
             stored = json.loads(path.read_text())
-            return cls(**stored, path=path)
+            # A directory of the time before there was one gets it now.
+            found = cls(**({"seal_key": _signing_key()} | stored), path=path)
+            if "seal_key" not in stored:
+                found.save()
+            return found
         except FileNotFoundError:
             made = _make(path)
             made.save()
             return made
         except (ValueError, TypeError):
             raise Problem(f"{path} is damaged: restore it, or remove {data} to begin with an empty one.") from None
+
+    @property
+    def seal_public_key(self) -> str:
+        """What verifies the seals of the audit log."""
+        key = load_pem_private_key(self.seal_key.encode(), None).public_key()
+        return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
     def save(self) -> None:
         """Write them to the file in one step."""
@@ -94,6 +111,7 @@ def _make(path: Path) -> Secrets:
         signing_keys={service: _signing_key() for service in SIGNING_SERVICES},
         sealing_private_key=base64.b64encode(bytes(sealing)).decode(),
         sealing_public_key=base64.b64encode(bytes(sealing.public_key)).decode(),
+        seal_key=_signing_key(),
         demo_passwords={},
         path=path,
     )

@@ -19,7 +19,7 @@ import shared.db
 from services.audit import store
 from services.audit.api import routes
 from services.audit.consumer import Consumer
-from services.audit.figures import Figures
+from services.audit.figures import Figures, SealFigures
 from services.audit.keys import (
     ACCOUNTS_POOL,
     CONSUMER,
@@ -31,6 +31,8 @@ from services.audit.keys import (
     VIEWERS,
 )
 from services.audit.queries import Logs
+from services.audit.sealing import Sealer, SealsFile
+from services.audit.seals import SealKey
 from services.audit.settings import AuditSettings
 from services.audit.viewers import Viewers
 from shared.clock import Clock, system_clock
@@ -62,7 +64,7 @@ def create_audit(settings: AuditSettings, *, clock: Clock = system_clock) -> web
     app[KEY_RING] = KeyRing()
     app[VERIFIER] = Verifier(app[KEY_RING], clock)
     app.add_routes([*openapi_routes("Portico audit", "1", _DESCRIPTION), *routes()])
-    app.cleanup_ctx.extend([_databases, _keys, _partitions, _consumer])
+    app.cleanup_ctx.extend([_databases, _keys, _partitions, _seals, _consumer])
     return app
 
 
@@ -116,8 +118,22 @@ async def _partitions(app: web.Application) -> AsyncIterator[None]:
         yield
 
 
+@asynccontextmanager
+async def _seals(app: web.Application) -> AsyncIterator[None]:
+    settings = app[SETTINGS]
+    file = SealsFile(settings.seals_file) if settings.seals_file is not None else None
+    figures = SealFigures(app[METRICS].registry)
+    sealer = Sealer(app[STORE_POOL], SealKey(settings.seal_key), file, clock=app[CLOCK], figures=figures)
+
+    async def seal() -> None:
+        await sealer.round()
+
+    async with background(lambda: _regularly(seal, settings.seal_seconds, "seals"), "seals"):
+        yield
+
+
 async def _regularly(work: Callable[[], Awaitable[None]], seconds: float, name: str) -> None:
-    """Do ``work`` every so often; while its database is away, say so once and try again sooner."""
+    """Do ``work`` every so often; while what it needs is away, say so once and try again sooner."""
     away = False
     while True:
         try:

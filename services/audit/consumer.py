@@ -11,7 +11,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, NoReturn, TypeAlias, cast
 from uuid import UUID
 
 import structlog
@@ -21,7 +21,7 @@ from redis.exceptions import ResponseError
 from services.audit import store
 from services.audit.entries import Entry, NoEvent
 from services.audit.figures import Figures
-from services.audit.store import Stored
+from services.audit.store import Appender, Stored
 from shared.clock import Clock
 from shared.db import Pool
 from shared.streams import FIELD, GROUP, ID_FIELD, STREAM
@@ -29,14 +29,18 @@ from shared.streams import FIELD, GROUP, ID_FIELD, STREAM
 log = structlog.get_logger(__name__)
 
 RawEntry: TypeAlias = tuple[bytes, Mapping[bytes, bytes] | None]
-T = TypeVar("T")
-U = TypeVar("U")
 
-BATCH: Final = 1000
+# Large, since a commit costs the same for few and for many; what is there under less load is less by itself.
+BATCH: Final = 2000
 _WAIT_MILLISECONDS: Final = 500
 # At least three times as long as the worst batch takes: whoever holds entries longer is taken for dead.
 CLAIM_IDLE_MILLISECONDS: Final = 60_000
 _TEND_EVERY_SECONDS: Final = 15.0
+# Batches that a process has in its hands: while PostgreSQL stores one, the other is read, decoded and sent after it.
+_LANES: Final = 2
+_LOOK_EVERY_SECONDS: Final = 1.0
+# Consumers ask for entries at least twice a second.
+_AT_WORK_MILLISECONDS: Final = 3000
 # A consumer that has nothing pending and was not seen for so long is one of a process that is gone.
 _FORGET_CONSUMER_MILLISECONDS: Final = 3_600_000
 _FIRST_PAUSE: Final = 0.2
@@ -78,6 +82,7 @@ class Consumer:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._pool = pool
+        self._appender = Appender(pool)
         self._redis = redis
         self.name = name
         self._clock = clock
@@ -85,31 +90,37 @@ class Consumer:
         self._claim_idle = claim_idle
         self._tend_every = tend_every
         self._jitter = jitter
-        self._ahead: _Batch | None = None
+        self._alone = False
+        self._failed = 0
         self.running = False
 
     async def run(self) -> None:
         """Consume until cancelled. Trouble with Redis or PostgreSQL makes it wait, and nothing is acknowledged."""
-        failed = 0
-        tended = float("-inf")
-        loop = asyncio.get_running_loop()
         while True:
             try:
-                if not self.running:
-                    await self.join()
-                if loop.time() - tended >= self._tend_every:
-                    await self.tend()
-                    tended = loop.time()
-                await self.consume_once()
-                failed = 0
+                await self.join()
+                await self._work()
             except Exception as error:  # noqa: BLE001 - entries stay pending whatever happened: wait, join again
-                failed += 1
+                self._failed += 1
                 self.running = False
-                self._ahead = None
                 self.figures.failures.inc()
-                if failed == 1:
-                    log.warning("consumer waits", reason=type(error).__name__)
-                await asyncio.sleep(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**failed) * (0.5 + self._jitter() / 2))
+                if self._failed == 1:
+                    log.warning("consumer waits", reason=_reason(error))
+                pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._failed)
+                await asyncio.sleep(pause * (0.5 + self._jitter() / 2))
+
+    async def _work(self) -> None:
+        """Look after the group and take batch after batch, until something fails."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_regularly(self.look_around, _LOOK_EVERY_SECONDS))
+            tasks.create_task(_regularly(self.tend, self._tend_every))
+            for _ in range(_LANES):
+                tasks.create_task(self._take_batches())
+
+    async def _take_batches(self) -> None:
+        while True:
+            await self.consume_once()
+            self._failed = 0
 
     async def join(self) -> None:
         """Make sure that there is a group, and finish what this name had taken before."""
@@ -121,20 +132,11 @@ class Consumer:
     async def consume_once(self, *, wait_milliseconds: int = _WAIT_MILLISECONDS) -> int:
         """Read, store and acknowledge one batch; answers its size.
 
-        A batch is what is there: small when little happens, so that nobody waits, and large under load. Then the next
-        one is read while this one is stored.
+        A batch is what is there: small when little happens, so that nobody waits, and large under load.
         """
-        batch = self._ahead or _decoded(await self._read(">", wait_milliseconds))
-        self._ahead = None
-        if len(batch.stream_ids) < BATCH:
-            await self._settle(batch)
-        else:
-            _, ahead = await _both(self._settle(batch), self._read_ahead())
-            self._ahead = ahead if ahead.stream_ids else None
-        return len(batch.stream_ids)
-
-    async def _read_ahead(self) -> _Batch:
-        return _decoded(await self._read(">"))
+        entries = await self._read(">", wait_milliseconds)
+        await self.settle(entries)
+        return len(entries)
 
     async def _read(self, start: str, wait_milliseconds: int | None = None) -> list[RawEntry]:
         answer = await self._redis.xreadgroup(GROUP, self.name, {STREAM: start}, count=BATCH, block=wait_milliseconds)
@@ -148,12 +150,10 @@ class Consumer:
 
     async def settle(self, entries: Sequence[RawEntry]) -> None:
         """Store entries, keep what cannot be stored as dead letters, then acknowledge all of them."""
-        await self._settle(_decoded(entries))
-
-    async def _settle(self, batch: _Batch) -> None:
+        batch = _decoded(entries)
         if not batch.stream_ids:
             return
-        stored = await store.store_batch(self._pool, batch.events) if batch.events else Stored()
+        stored = await self._appender.store(batch.events, alone=self._alone) if batch.events else Stored()
         refused = [_Dead(e.stream_id, e.event.id, e.text, reason) for e, reason in stored.refused]
         await self._bury([*batch.dead, *refused])
         await self._redis.xack(STREAM, GROUP, *batch.stream_ids)
@@ -185,9 +185,8 @@ class Consumer:
             figures.latency.observe(max(0.0, latency.total_seconds()))
 
     async def tend(self) -> None:
-        """Claim what dead consumers left, forget consumers that are gone, trim, and take the group's figures."""
+        """Claim what dead consumers left, trim, and take the group's figures."""
         await self.claim()
-        await self._forget_consumers()
         await self.trim()
         for group in await self._redis.xinfo_groups(STREAM):
             if _text(group["name"]) == GROUP:
@@ -208,11 +207,17 @@ class Consumer:
             if _text(cursor) == "0-0":
                 return claimed
 
-    async def _forget_consumers(self) -> None:
+    async def look_around(self) -> None:
+        """See whether other consumers are at work, and forget those that are gone."""
+        alone = True
         for other in await self._redis.xinfo_consumers(STREAM, GROUP):
-            gone = other["idle"] >= _FORGET_CONSUMER_MILLISECONDS and other["pending"] == 0
-            if gone and _text(other["name"]) != self.name:
+            if _text(other["name"]) == self.name:
+                continue
+            if other["pending"] == 0 and other["idle"] >= _FORGET_CONSUMER_MILLISECONDS:
                 await self._redis.xgroup_delconsumer(STREAM, GROUP, other["name"])
+            elif other["pending"] or other["idle"] < _AT_WORK_MILLISECONDS:
+                alone = False
+        self._alone = alone
 
     async def trim(self) -> None:
         """Cut off what every group has acknowledged, and nothing else."""
@@ -259,13 +264,17 @@ async def ensure_group(redis: Redis) -> None:
             raise
 
 
-async def _both(first: Awaitable[T], second: Awaitable[U]) -> tuple[T, U]:
-    """Both results, or what one of them raised; never while the other still runs."""
-    one, two = await asyncio.gather(first, second, return_exceptions=True)
-    for result in (one, two):
-        if isinstance(result, BaseException):
-            raise result
-    return cast("tuple[T, U]", (one, two))
+async def _regularly(work: Callable[[], Awaitable[None]], seconds: float) -> NoReturn:
+    while True:
+        await work()
+        await asyncio.sleep(seconds)
+
+
+def _reason(error: BaseException) -> str:
+    """The kind of the first thing that went wrong."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return type(error).__name__
 
 
 def _decoded(entries: Sequence[RawEntry]) -> _Batch:

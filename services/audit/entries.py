@@ -11,7 +11,11 @@ import msgspec
 from services.audit import chain
 from shared.events import ActorKind, known_events
 
-_KNOWN: Final = known_events()
+# What the logs show of each known event, where it names a login and a client.
+_SHOWN: Final = {
+    key: (known.activity is not None, known.change.change_type if known.change else None)
+    for key, known in known_events().items()
+}
 
 _SmallInt = Annotated[int, msgspec.Meta(ge=0, le=32767)]
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -48,22 +52,17 @@ class Event(msgspec.Struct, frozen=True, gc=False):
         return f"{self.actor.kind}:{self.actor.id or self.actor.username}"
 
     @property
-    def in_activity(self) -> bool:
-        """Whether the Client Action Log shows it. A type that is not known (yet) is shown if it names a login."""
-        declared = _KNOWN.get((self.type, self.version))
-        if self.subject.portal_login_id is None:
-            return False
-        return declared is None or declared.activity is not None
+    def shown(self) -> tuple[bool, str | None]:
+        """Whether the Client Action Log shows it, and as what the Face Sheet Change Log does (None: not at all).
 
-    @property
-    def change_type(self) -> str | None:
-        """The Face Sheet Change Log's type, None when it is no change. An unknown type of a client is its own."""
-        declared = _KNOWN.get((self.type, self.version))
-        if self.subject.client_id is None:
-            return None
-        if declared is None:
-            return self.type
-        return declared.change.change_type if declared.change else None
+        A type that is not known (yet) is shown where it names a login, or a client: there it is its own type of change.
+        """
+        in_activity, change_type = _SHOWN.get((self.type, self.version), (True, self.type))
+        subject = self.subject
+        return (
+            in_activity and subject.portal_login_id is not None,
+            change_type if subject.client_id is not None else None,
+        )
 
 
 class NoEvent(ValueError):
@@ -96,7 +95,7 @@ class Entry:
 def _row(event: Event, text: str, raw: bytes, salt: bytes) -> tuple[Any, ...]:
     """The event as the function audit.append takes it, column by column."""
     subject, actor_key = event.subject, event.actor_key
-    in_activity, change_type = event.in_activity, event.change_type
+    in_activity, change_type = event.shown
     facts = chain.facts(
         event_id=event.id,
         agency_id=event.agency_id,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,16 +24,15 @@ BAD_ROW: Final = (
     # Too large for an index, nested too deeply.
     asyncpg.ProgramLimitExceededError,
 )
-_SESSION: Final = {
+SESSION: Final = {
     # Partitions are chosen by the ids that a query names, so a plan for any ids would look into all of them.
     "plan_cache_mode": "force_custom_plan",
     # The rows of one agency lie apart. Fetching 26 of them by their index must not seem dearer than reading everybody's
     # rows in between, which may be millions where an agency has fallen silent.
     "random_page_cost": "1.0",
 }
-# Transactions that a large batch is stored in: enough that two consumers need not wait for each other's chains.
+# Into how many parts the agencies are divided while others are at the same chains.
 _PARTS: Final = 4
-_SMALLEST_PART: Final = 100
 
 
 @dataclass(slots=True)
@@ -52,7 +50,7 @@ class Stored:
 
 async def open_pool(url: str, size: int) -> Pool:
     """Connections to the store of a role that reads and appends."""
-    return await Pool.open(url, size=size, application_name="portico-audit-store", server_settings=_SESSION)
+    return await Pool.open(url, size=size, application_name="portico-audit-store", server_settings=SESSION)
 
 
 def salts(count: int) -> list[bytes]:
@@ -86,32 +84,40 @@ async def append(conn: Connection, entries: Iterable[Entry], *, wait: bool = Tru
     return appended
 
 
-async def store_batch(pool: Pool, entries: Sequence[Entry]) -> Stored:
-    """Store a batch, in several transactions when it is large: first those parts whose chains nobody is at."""
-    done, busy = Stored(), []
-    for part in _parts(entries):
-        stored = await _store(pool, part, wait=False)
-        if stored is None:
-            busy.append(part)
-        else:
-            done.add(stored)
-    for part in busy:
-        done.add(await _store(pool, part, wait=True) or Stored())
-    return done
+class Appender:
+    """Stores batches: each in one transaction, or in parts where other consumers may be at the same chains.
 
+    Every consumer divides the chains in the same way, so that two of them need not meet at each part.
+    """
 
-def _parts(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """Entries by chain: those of one chain stay together, in their order."""
-    chains: defaultdict[tuple[UUID, int], list[Entry]] = defaultdict(list)
-    for entry in entries:
-        chains[entry.chain].append(entry)
-    size = max(len(entries) / _PARTS, _SMALLEST_PART)
-    parts: list[list[Entry]] = []
-    for found in chains.values():
-        if not parts or len(parts[-1]) >= size:
-            parts.append([])
-        parts[-1] += found
-    return parts
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._turn = 0
+
+    async def store(self, entries: Sequence[Entry], *, alone: bool) -> Stored:
+        """Store a batch. Unless ``alone``, first those parts of it whose chains nobody is at."""
+        parts = [list(entries)] if alone else self._in_turn(entries)
+        done, busy = Stored(), []
+        for part in parts:
+            stored = await _store(self._pool, part, wait=len(parts) == 1)
+            if stored is None:
+                busy.append(part)
+            else:
+                done.add(stored)
+        if busy and busy[0] is parts[0]:
+            # Next time somewhere else than whoever was there.
+            self._turn += 1
+        for part in busy:
+            done.add(await _store(self._pool, part, wait=True) or Stored())
+        return done
+
+    def _in_turn(self, entries: Sequence[Entry]) -> list[list[Entry]]:
+        """Entries by groups of agencies, in their order."""
+        groups: list[list[Entry]] = [[] for _ in range(_PARTS)]
+        for entry in entries:
+            groups[entry.chain[0].int % _PARTS].append(entry)
+        first = self._turn % _PARTS
+        return [group for group in (*groups[first:], *groups[:first]) if group]
 
 
 async def _store(pool: Pool, entries: list[Entry], *, wait: bool) -> Stored | None:

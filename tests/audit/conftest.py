@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -11,6 +12,7 @@ from services.audit import store
 from shared.db import Pool
 from shared.outbox import Work
 from tests.audit.house import House, a_login
+from tests.audit.ledger import Ledger
 from tests.support.clock import FakeClock
 from tests.support.databases import Database
 from tests.support.people import World
@@ -48,3 +50,10 @@ async def house(
     login = await a_login(admin_pool, agency, client, "cmalek")
     async with audit_api(database, redis_url, admin_work, clock) as api:
         yield House(world, admin_pool, store_pool, clock, api, agency, staff, supervisor, client, login)
+
+
+@pytest.fixture
+async def ledger(database: Database, store_pool: Pool, clock: FakeClock, tmp_path: Path) -> AsyncIterator[Ledger]:
+    owner = await store.open_pool(database.owner_url, 3)
+    yield Ledger(database, store_pool, owner, clock, tmp_path)
+    await owner.close()

@@ -162,5 +162,6 @@ def test_every_route_is_documented(database: Database, redis_url: str) -> None:
         probe_port=9083,
         database_url=database.url("portico_audit"),
         redis_url=redis_url,
+        seal_key=new_signing_key(),
     )
     assert undocumented(create_audit(settings)) == []

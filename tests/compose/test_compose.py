@@ -88,7 +88,7 @@ def test_a_service_sees_only_its_own_secrets(stack: ComposeStack) -> None:
         service: set(docker("exec", stack.containers(service)[0].id, "ls", "/run/secrets").split())
         for service in ("admin", "portal", "audit", "notifier", "postgres", "redis")
     }
-    assert seen["audit"] == {"audit_database_url", "redis_url"}
+    assert seen["audit"] == {"audit_database_url", "redis_url", "seal_key"}
     assert seen["postgres"] == {"postgres_password"}
     assert seen["redis"] == {"redis_password"}
     for name in ("sealing_private_key", "notifier_signing_key", "notifier_database_url"):

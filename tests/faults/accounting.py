@@ -114,6 +114,11 @@ async def _on_its_way(rig: Rig, broker: Redis, since: datetime) -> list[str]:
     return [f"{name}: {count}" for name, count in found.items() if count]
 
 
+async def unpublished(rig: Rig) -> int:
+    """Rows that no relay has put anywhere yet."""
+    return int(await rig.database.fetchval(_UNPUBLISHED, datetime.fromtimestamp(0, UTC)))
+
+
 async def unread(rig: Rig) -> int:
     """Entries that no consumer has acknowledged: behind the group's last one, or pending."""
     if not await rig.redis.exists(STREAM):

@@ -150,11 +150,10 @@ async def consumer_paused_while_storing(stage: Stage) -> None:
     await stage.rig.start("audit")
     await stage.load.flows()
     await _pause_in_transaction(stage, sleeper, wanted=True)
-    stored = "select count(*) from audit.events"
-    before = await stage.rig.database.fetchval(stored)
+    before = await stage.stored()
 
     async def others_store() -> bool:
-        return bool(await stage.rig.database.fetchval(stored) > before)
+        return await stage.stored() > before
 
     stage.prove("paused with a transaction open", bool(await stage.rig.database.fetch(_HOLDS)))
     try:

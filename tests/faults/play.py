@@ -51,6 +51,10 @@ class Stage:
         """Recovery is measured from now on, the first time that this is called."""
         self.end = self.end or time.time()
 
+    async def stored(self) -> int:
+        """How many events the log holds."""
+        return int(await self.rig.database.fetchval("select count(*) from audit.events"))
+
     def prove(self, name: str, value: Any) -> None:
         """Note what shows that the fault took place. Raises DidNotHappen when it is nothing."""
         self.facts[name] = value

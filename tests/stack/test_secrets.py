@@ -61,9 +61,21 @@ def test_keys_are_what_the_services_expect(tmp_path: Path) -> None:
     assert SealedBox(private).decrypt(SealedBox(private.public_key).encrypt(b"temporary")) == b"temporary"
 
 
+def test_a_directory_of_the_time_before_there_were_seals_gets_their_key_once(tmp_path: Path) -> None:
+    made = Secrets.of(tmp_path)
+    stored = json.loads(made.path.read_text())
+    del stored["seal_key"]
+    made.path.write_text(json.dumps(stored))
+    found = Secrets.of(tmp_path)
+    assert found.database_passwords == made.database_passwords
+    assert found.seal_key not in ("", made.seal_key)
+    assert Secrets.of(tmp_path).seal_key == found.seal_key
+
+
 def test_nothing_secret_is_in_a_representation(stack: StackEnvironment) -> None:
     shown = repr(stack)
-    for secret in (*stack.secrets.database_passwords.values(), stack.secrets.redis_password, "topsecret"):
+    hidden = (stack.secrets.redis_password, stack.secrets.seal_key, "topsecret")
+    for secret in (*stack.secrets.database_passwords.values(), *hidden):
         assert secret not in shown
 
 
@@ -98,12 +110,14 @@ def test_each_service_gets_its_own_role_and_no_more_than_it_needs(stack: StackEn
         assert settings["PROBE_PORT"] == "9000"
         assert "topsecret" not in json.dumps(settings)
     holders = {
-        name: {s for s, settings in told.items() if name in settings} for name in told["notifier"] | told["admin"]
+        name: {s for s, settings in told.items() if name in settings}
+        for name in told["notifier"] | told["admin"] | told["audit"]
     }
     assert holders["SEALING_PRIVATE_KEY"] == {"notifier"}
     assert holders["SEALING_PUBLIC_KEY"] == {"admin", "portal"}
     assert holders["SIGNING_KEY"] == {"admin", "portal", "notifier"}
     assert holders["SMTP_URL"] == {"notifier"}
+    assert holders["SEAL_KEY"] == holders["SEALS_FILE"] == {"audit"}
     assert len({told[service]["SIGNING_KEY"] for service in holders["SIGNING_KEY"]}) == 3
     assert told["admin"]["PUBLIC_URL"] == "http://localhost:8081"
     assert told["admin"]["PORTAL_URL"] == told["portal"]["PUBLIC_URL"] == "http://localhost:8082"
@@ -119,6 +133,9 @@ def test_an_operators_command_finds_the_running_stack(stack: StackEnvironment, t
     found = environment.load(tmp_path)
     assert urlsplit(found["DATABASE_URL"]).username == "portico_admin"
     assert urlsplit(found["OWNER_DATABASE_URL"]).username == "owner"
+    assert found["SEAL_PUBLIC_KEY"] == stack.secrets.seal_public_key
+    assert stack.secrets.seal_key not in found.values()
+    assert Path(found["SEALS_FILE"]).parent == stack.secrets.path.parent
     environment.forget(tmp_path)
     with pytest.raises(Problem, match="No stack runs on"):
         environment.load(tmp_path)
@@ -126,6 +143,7 @@ def test_an_operators_command_finds_the_running_stack(stack: StackEnvironment, t
 
 def test_children_inherit_everything_but_what_is_decided_here() -> None:
     environ = {"PATH": "/bin", "LANG": "C", "DATABASE_URL": "x", "SIGNING_KEY_FILE": "y", "SMTP_URL": "z"}
+    environ |= {"SEALS_FILE": "s", "SEAL_KEY_FILE": "k", "HEARTBEAT_FILE": "h"}
     assert inheritable(environ) == {"PATH": "/bin", "LANG": "C"}
 
 

@@ -64,6 +64,11 @@ class Portico:
         """Every process of the stack."""
         return [self.process.pid, *(child.pid for child in psutil.Process(self.process.pid).children(recursive=True))]
 
+    def run(self, *command: str) -> Any:
+        """What one of the operators' commands says in JSON."""
+        told = [sys.executable, "-m", "ops", *command, "--json", "--data", str(self.data)]
+        return json.loads(subprocess.run(told, capture_output=True, check=False, timeout=60).stdout)
+
     def stop(self) -> int:
         """Ask it to stop, and get its exit status."""
         self.process.send_signal(signal.SIGTERM)
@@ -121,6 +126,10 @@ def test_the_whole_life_of_a_stack(portico: Portico, base: int) -> None:
     said = portico.said()
     for expected in (ready["mailbox_url"], f"{ready['portal_url']}/riverside/", f"{ready['admin_url']}/riverside/"):
         assert expected in said
+
+    # Operators' commands find it by its folder.
+    assert until(lambda: portico.run("status")["state"] == "ok", seconds=40)
+    assert portico.run("dead-letters", "list")["items"] == []
 
     # No secret is readable in the process list.
     secret = ready["database_url"].partition("://")[2].partition("@")[0].partition(":")[2]

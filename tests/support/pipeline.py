@@ -123,6 +123,7 @@ async def audit_api(database: Database, redis_url: str, work: Work, clock: Clock
         probe_port=9083,
         database_url=database.url("portico_audit"),
         redis_url=redis_url,
+        seal_key=new_signing_key(),
     )
     app = create_audit(settings, clock=clock)
     # A test decides itself when something is read from the stream.

@@ -42,6 +42,8 @@ create table audit.chains (
     previous_link bytea,
     -- Up to here its end was signed.
     sealed_seq bigint not null default 0,
+    -- Since when its end waits to be signed; null when it does not.
+    unsealed_since timestamptz default now(),
     -- Events of the time before there were chains.
     unchained bigint not null default 0,
     -- Up to here its events were retired, all together, when their time was over.
@@ -50,12 +52,17 @@ create table audit.chains (
     primary key (agency_id, year)
 ) with (fillfactor = 50);
 
--- Signed ends of chains. The key is not in the database, and each seal is exported too, so neither can be made up here.
+-- Signed ends of chains, each with all that its row in audit.chains says of where the chain began and what lies beside it.
+-- The key is not in the database, and each seal is exported too, so neither can be made up here.
 create table audit.seals (
     agency_id uuid not null,
     year smallint not null,
     seq bigint not null,
     link bytea not null,
+    unchained bigint not null,
+    previous_year smallint,
+    previous_seq bigint,
+    previous_link bytea,
     sealed_at timestamptz not null,
     kid text not null,
     signature bytea not null,
@@ -78,7 +85,8 @@ create table audit.retired (
 );
 
 insert into audit.chains (agency_id, year, link, unchained)
-select agency_id, extract(year from to_timestamp(('x' || substr(replace(id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0) at time zone 'UTC'),
+select agency_id, least(9999, extract(year from
+        to_timestamp(('x' || substr(replace(id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0) at time zone 'UTC')),
     '', count(*)
 from audit.events group by 1, 2;
 
@@ -165,7 +173,7 @@ begin
             in_activity, change_type, event, salt, seq, link)
     where e.seq is not null;
 
-    update audit.chains c set seq = w.seq, link = w.link
+    update audit.chains c set seq = w.seq, link = w.link, unsealed_since = coalesce(c.unsealed_since, now())
     from unnest(chain_agencies, chain_years, last, ends) as w (agency_id, year, seq, link)
     where c.agency_id = w.agency_id and c.year = w.year and c.seq <> w.seq;
     return appended;
@@ -196,7 +204,7 @@ revoke all on function audit.append(uuid[], smallint[], integer[], uuid[], text[
     uuid[], uuid[], uuid[], boolean[], text[], text[], bytea[], bytea[], boolean) from public;
 grant execute on function audit.append(uuid[], smallint[], integer[], uuid[], text[], smallint[], timestamptz[], text[], text[],
     uuid[], uuid[], uuid[], boolean[], text[], text[], bytea[], bytea[], boolean) to portico_audit;
-grant select, update (sealed_seq) on audit.chains to portico_audit;
+grant select, update (sealed_seq, unsealed_since) on audit.chains to portico_audit;
 grant select, insert on audit.seals to portico_audit;
 -- Nobody puts an event beside the chains any more. A replica of the version before waits, and loses nothing by it.
 revoke insert on audit.events from portico_audit;

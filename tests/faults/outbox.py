@@ -1,4 +1,4 @@
-"""Faults of the databases and of many relays at once."""
+"""Faults of the outbox's database: a transaction that stays open, and many relays at once."""
 
 from __future__ import annotations
 
@@ -9,43 +9,11 @@ import asyncpg
 
 from shared.events import Subject
 from shared.events.catalogue import FaceSheetViewed
-from tests.faults.accounting import unread
 from tests.faults.load import bulk
 from tests.faults.play import Fault, Stage
-from tests.faults.proxy import Mode
 from tests.support.waiting import soon
 
-_LATENCY_SECONDS = 0.3
 _LONG_ENOUGH = 60.0
-
-
-def away(mode: Mode) -> Fault:
-    """The fault of an audit store that is away in this way."""
-
-    async def act(stage: Stage) -> None:
-        proxy, load = stage.rig.store_proxy, stage.load
-        before = len(load.acknowledged)
-        stage.prove("connections met", proxy.connections)
-        await proxy.set(mode, latency=_LATENCY_SECONDS)
-
-        async def nothing_is_stored() -> bool:
-            return await unread(stage.rig) >= stage.scale.unread
-
-        if mode is not Mode.LATENCY:
-            await soon(nothing_is_stored, _LONG_ENOUGH)
-            stored = await _stored(stage)
-        await asyncio.sleep(stage.scale.store_away)
-        if mode is not Mode.LATENCY:
-            stage.prove("nothing stored meanwhile", await _stored(stage) == stored)
-        stage.prove("acknowledged without the store", len(load.acknowledged) - before)
-        await proxy.set(Mode.PASS)
-
-    act.__doc__ = f"The audit store's database is away: {mode.value}."
-    return Fault(f"audit store away: {mode.value}", act)
-
-
-async def _stored(stage: Stage) -> int:
-    return int(await stage.rig.database.fetchval("select count(*) from audit.events"))
 
 
 async def _is_stored(stage: Stage, event_id: UUID) -> bool:
@@ -60,10 +28,10 @@ async def transaction_held(stage: Stage) -> None:
             seen = await holder.fetchval("select count(*) from accounts.outbox")
             async with source.work.transaction(source.actor) as tx:
                 late = await tx.append(FaceSheetViewed(), Subject(client_id=uuid4()))
-                before = await _stored(stage)
+                before = await stage.stored()
                 await asyncio.sleep(stage.scale.transaction_open)
                 await stage.load.flows()
-                stage.prove("stored meanwhile", await _stored(stage) - before)
+                stage.prove("stored meanwhile", await stage.stored() - before)
                 stage.prove("not stored before its commit", not await _is_stored(stage, late))
             stage.prove("snapshot held", seen == await holder.fetchval("select count(*) from accounts.outbox"))
             await soon(lambda: _is_stored(stage, late), _LONG_ENOUGH)
@@ -86,8 +54,7 @@ async def four_relays(stage: Stage) -> None:
     stage.prove("took part", sum(1 for count in published if count) > 1)
 
 
-LOSING_DATABASES = (
-    *(away(mode) for mode in (Mode.REFUSE, Mode.RESET, Mode.BLACK_HOLE, Mode.HALF_CLOSE, Mode.LATENCY)),
+OUTBOX = (
     Fault("transaction held open", transaction_held),
     Fault("four relays at once", four_relays),
 )

@@ -1,0 +1,1 @@
+"""`portico audit`: look after the audit store."""

@@ -1,0 +1,3 @@
+-- name: stored
+-- How much has arrived.
+select count(*) from audit.events;

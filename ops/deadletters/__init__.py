@@ -1,0 +1,1 @@
+"""`portico dead-letters`: decide about events that could not be stored."""

@@ -1,0 +1,3 @@
+-- name: slugs
+-- How people call these agencies.
+select id, slug from accounts.agencies where id = any($1::uuid[]);

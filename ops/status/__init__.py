@@ -1,0 +1,1 @@
+"""`portico status`: one look at the pipeline, for people and for scripts."""
