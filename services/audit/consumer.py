@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, NoReturn, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 from uuid import UUID
 
 import structlog
@@ -21,7 +21,7 @@ from redis.exceptions import ResponseError
 from services.audit import store
 from services.audit.entries import Entry, NoEvent
 from services.audit.figures import Figures
-from services.audit.store import Appender, Stored
+from services.audit.store import Stored
 from shared.clock import Clock
 from shared.db import Pool
 from shared.streams import FIELD, GROUP, ID_FIELD, STREAM
@@ -38,9 +38,6 @@ CLAIM_IDLE_MILLISECONDS: Final = 60_000
 _TEND_EVERY_SECONDS: Final = 15.0
 # Batches that a process has in its hands: while PostgreSQL stores one, the other is read, decoded and sent after it.
 _LANES: Final = 2
-_LOOK_EVERY_SECONDS: Final = 1.0
-# Consumers ask for entries at least twice a second.
-_AT_WORK_MILLISECONDS: Final = 3000
 # A consumer that has nothing pending and was not seen for so long is one of a process that is gone.
 _FORGET_CONSUMER_MILLISECONDS: Final = 3_600_000
 _FIRST_PAUSE: Final = 0.2
@@ -82,7 +79,6 @@ class Consumer:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._pool = pool
-        self._appender = Appender(pool)
         self._redis = redis
         self.name = name
         self._clock = clock
@@ -90,7 +86,6 @@ class Consumer:
         self._claim_idle = claim_idle
         self._tend_every = tend_every
         self._jitter = jitter
-        self._alone = False
         self._failed = 0
         self.running = False
 
@@ -112,10 +107,14 @@ class Consumer:
     async def _work(self) -> None:
         """Look after the group and take batch after batch, until something fails."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_regularly(self.look_around, _LOOK_EVERY_SECONDS))
-            tasks.create_task(_regularly(self.tend, self._tend_every))
+            tasks.create_task(self._tend_regularly())
             for _ in range(_LANES):
                 tasks.create_task(self._take_batches())
+
+    async def _tend_regularly(self) -> None:
+        while True:
+            await self.tend()
+            await asyncio.sleep(self._tend_every)
 
     async def _take_batches(self) -> None:
         while True:
@@ -153,7 +152,7 @@ class Consumer:
         batch = _decoded(entries)
         if not batch.stream_ids:
             return
-        stored = await self._appender.store(batch.events, alone=self._alone) if batch.events else Stored()
+        stored = await store.store_batch(self._pool, batch.events)
         refused = [_Dead(e.stream_id, e.event.id, e.text, reason) for e, reason in stored.refused]
         await self._bury([*batch.dead, *refused])
         await self._redis.xack(STREAM, GROUP, *batch.stream_ids)
@@ -185,8 +184,9 @@ class Consumer:
             figures.latency.observe(max(0.0, latency.total_seconds()))
 
     async def tend(self) -> None:
-        """Claim what dead consumers left, trim, and take the group's figures."""
+        """Claim what dead consumers left, forget consumers that are gone, trim, and take the group's figures."""
         await self.claim()
+        await self._forget_consumers()
         await self.trim()
         for group in await self._redis.xinfo_groups(STREAM):
             if _text(group["name"]) == GROUP:
@@ -207,17 +207,11 @@ class Consumer:
             if _text(cursor) == "0-0":
                 return claimed
 
-    async def look_around(self) -> None:
-        """See whether other consumers are at work, and forget those that are gone."""
-        alone = True
+    async def _forget_consumers(self) -> None:
         for other in await self._redis.xinfo_consumers(STREAM, GROUP):
-            if _text(other["name"]) == self.name:
-                continue
-            if other["pending"] == 0 and other["idle"] >= _FORGET_CONSUMER_MILLISECONDS:
+            gone = other["idle"] >= _FORGET_CONSUMER_MILLISECONDS and other["pending"] == 0
+            if gone and _text(other["name"]) != self.name:
                 await self._redis.xgroup_delconsumer(STREAM, GROUP, other["name"])
-            elif other["pending"] or other["idle"] < _AT_WORK_MILLISECONDS:
-                alone = False
-        self._alone = alone
 
     async def trim(self) -> None:
         """Cut off what every group has acknowledged, and nothing else."""
@@ -262,12 +256,6 @@ async def ensure_group(redis: Redis) -> None:
     except ResponseError as error:
         if "BUSYGROUP" not in str(error):
             raise
-
-
-async def _regularly(work: Callable[[], Awaitable[None]], seconds: float) -> NoReturn:
-    while True:
-        await work()
-        await asyncio.sleep(seconds)
 
 
 def _reason(error: BaseException) -> str:

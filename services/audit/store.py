@@ -30,9 +30,13 @@ SESSION: Final = {
     # The rows of one agency lie apart. Fetching 26 of them by their index must not seem dearer than reading everybody's
     # rows in between, which may be millions where an agency has fallen silent.
     "random_page_cost": "1.0",
+    # Every page comes from an index in its order, newest first. The planner does not know who works for whom and takes
+    # the events of one client by one actor for few: it would fetch them all and sort them.
+    "enable_sort": "off",
+    # Whoever is frozen while it holds the ends of chains holds up all consumers. Nothing here takes its time in a
+    # transaction.
+    "idle_in_transaction_session_timeout": "5s",
 }
-# Into how many parts the agencies are divided while others are at the same chains.
-_PARTS: Final = 4
 
 
 @dataclass(slots=True)
@@ -64,75 +68,38 @@ def entry_of(text: str) -> Entry:
     return Entry(text.encode(), salt=secrets.token_bytes(SALT_BYTES))
 
 
-async def append(conn: Connection, entries: Iterable[Entry], *, wait: bool = True) -> int | None:
+async def append(conn: Connection, entries: Iterable[Entry]) -> int:
     """Store entries in the open transaction, at the ends of their chains, which stay locked until it is over.
 
-    Answers how many were new; None, with nothing stored, when somebody is at one of the chains and ``wait`` is off.
+    Answers how many were new.
     """
     # The same event may stand in the stream twice.
     once = {entry.event.id: entry for entry in entries}
     numbers = {chain: number for number, chain in enumerate(sorted({e.chain for e in once.values()}), start=1)}
     columns = zip(*(entry.row for entry in once.values()), strict=True)
-    appended: int | None = await conn.fetchval(
+    appended: int = await conn.fetchval(
         SQL["append"],
         [agency_id for agency_id, _ in numbers],
         [year for _, year in numbers],
         [numbers[entry.chain] for entry in once.values()],
         *columns,
-        wait,
     )
     return appended
 
 
-class Appender:
-    """Stores batches: each in one transaction, or in parts where other consumers may be at the same chains.
-
-    Every consumer divides the chains in the same way, so that two of them need not meet at each part.
-    """
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-        self._turn = 0
-
-    async def store(self, entries: Sequence[Entry], *, alone: bool) -> Stored:
-        """Store a batch. Unless ``alone``, first those parts of it whose chains nobody is at."""
-        parts = [list(entries)] if alone else self._in_turn(entries)
-        done, busy = Stored(), []
-        for part in parts:
-            stored = await _store(self._pool, part, wait=len(parts) == 1)
-            if stored is None:
-                busy.append(part)
-            else:
-                done.add(stored)
-        if busy and busy[0] is parts[0]:
-            # Next time somewhere else than whoever was there.
-            self._turn += 1
-        for part in busy:
-            done.add(await _store(self._pool, part, wait=True) or Stored())
-        return done
-
-    def _in_turn(self, entries: Sequence[Entry]) -> list[list[Entry]]:
-        """Entries by groups of agencies, in their order."""
-        groups: list[list[Entry]] = [[] for _ in range(_PARTS)]
-        for entry in entries:
-            groups[entry.chain[0].int % _PARTS].append(entry)
-        first = self._turn % _PARTS
-        return [group for group in (*groups[first:], *groups[:first]) if group]
-
-
-async def _store(pool: Pool, entries: list[Entry], *, wait: bool) -> Stored | None:
-    """Store a part. One refused row must not hold up the others: what fails is halved until the row stands alone."""
+async def store_batch(pool: Pool, entries: Sequence[Entry]) -> Stored:
+    """Store a batch. One refused row must not hold up the others: what fails is halved until the row stands alone."""
+    if not entries:
+        return Stored()
     try:
         async with pool.transaction(None) as conn:
-            new = await append(conn, entries, wait=wait)
-            return None if new is None else Stored(new)
+            return Stored(await append(conn, entries))
     except BAD_ROW as error:
         if len(entries) == 1:
             return Stored(refused=[(entries[0], f"refused by the store: {type(error).__name__}")])
     middle = len(entries) // 2
-    done = Stored()
-    for half in (entries[:middle], entries[middle:]):
-        done.add(await _store(pool, half, wait=True) or Stored())
+    done = await store_batch(pool, entries[:middle])
+    done.add(await store_batch(pool, entries[middle:]))
     return done
 
 

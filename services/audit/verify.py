@@ -24,6 +24,8 @@ from services.audit.verify_queries import SQL
 from services.audit.walk import Walk, Walked, steps
 from shared.db import Connection, Pool
 
+# It thinks about what it read, and holds nobody up.
+_PATIENCE: Final = {"idle_in_transaction_session_timeout": "0"}
 _YEARS: Final = range(1, 10_000)
 _LOWEST: Final = UUID(int=0)
 
@@ -63,7 +65,7 @@ class _Read:
 async def open_pool(url: str) -> Pool:
     """Connections to the store for a verification, which may take its time. ``url`` is the owner's."""
     return await Pool.open(
-        url, size=3, application_name="portico-verify", command_timeout=3600, server_settings=store.SESSION
+        url, size=3, application_name="portico-verify", command_timeout=3600, server_settings=store.SESSION | _PATIENCE
     )
 
 

@@ -225,7 +225,7 @@ async def test_only_consumers_without_anything_pending_are_forgotten(
     await put(redis, an_event())
     await redis.xreadgroup(GROUP, "busy", {STREAM: ">"})
     await redis.xgroup_createconsumer(STREAM, GROUP, "gone")
-    await consumer.look_around()
+    await consumer.tend()
     names = {c["name"] for c in await redis.xinfo_consumers(STREAM, GROUP)}
     assert b"busy" in names
     assert b"gone" not in names

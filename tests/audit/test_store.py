@@ -15,7 +15,6 @@ from shared.db import Pool, migrations
 from shared.events import EventIds, lowest_id_at
 from tests.audit.events import NOON, an_event, owner_fetch, stored
 from tests.support.databases import AUDIT_PACKAGES, ROLES, Database
-from tests.support.waiting import soon
 
 
 async def keep(pool: Pool, *found: object) -> None:
@@ -165,32 +164,10 @@ async def test_a_batch_tells_new_ones_and_refused_ones(store_pool: Pool, databas
     good = [an_event() for _ in range(9)]
     bad = an_event().model_copy(update={"type": "a\x00b"})
     batch = [store.entry_of(e.to_json()) for e in [*good[:4], bad, *good[4:], good[0]]]
-    done = await store.Appender(store_pool).store(batch, alone=True)
+    done = await store.store_batch(store_pool, batch)
     assert done.new == 9
     assert [(entry.event.id, bool(reason)) for entry, reason in done.refused] == [(bad.id, True)]
     assert await stored(database) == sorted(e.id for e in good)
-
-
-async def test_an_agency_whose_chain_is_held_up_holds_up_no_other(store_pool: Pool, database: Database) -> None:
-    held, free = UUID(int=4), UUID(int=5)
-    await keep(store_pool, an_event(agency_id=held))
-    of_held = [an_event(agency_id=held) for _ in range(150)]
-    of_free = [an_event(agency_id=free) for _ in range(150)]
-    batch = [store.entry_of(e.to_json()) for pair in zip(of_held, of_free, strict=True) for e in pair]
-    appender = store.Appender(store_pool)
-
-    async def others_are_stored() -> bool:
-        return set(await stored(database)) >= {e.id for e in of_free}
-
-    # Somebody who is frozen in the middle of a transaction.
-    async with store_pool.transaction(None) as conn:
-        await store.append(conn, [store.entry_of(an_event(agency_id=held).to_json())])
-        storing = asyncio.create_task(appender.store(batch, alone=False))
-        await soon(others_are_stored)
-        assert not storing.done()
-        assert not set(await stored(database)) & {e.id for e in of_held}
-    assert (await storing).new == 300
-    assert len(await stored(database)) == 302
 
 
 async def test_several_consumers_at_the_same_chains_store_everything_once(store_pool: Pool, database: Database) -> None:
@@ -199,7 +176,7 @@ async def test_several_consumers_at_the_same_chains_store_everything_once(store_
     entries = [store.entry_of(e.to_json()) for e in found]
     # Each one overlaps with its neighbours, as when a batch is claimed from somebody who is only slow.
     shares = [entries[start : start + 450] for start in (0, 250, 500, 750)]
-    done = await asyncio.gather(*(store.Appender(store_pool).store(share, alone=False) for share in shares))
+    done = await asyncio.gather(*(store.store_batch(store_pool, share) for share in shares))
     assert sum(d.new for d in done) == 1200
     assert await stored(database) == sorted(e.id for e in found)
     rows = await owner_fetch(database, "select agency_id, seq from audit.events order by agency_id, seq")

@@ -99,12 +99,12 @@ update audit.chains set link = audit.chain_start(agency_id, year, null);
 -- The only way in. Appends events to their chains; those that are stored already stay as they are. A chain's end stays
 -- locked until the transaction is over, so any number of consumers keep one order.
 -- chain_agencies, chain_years: the chains of the batch; chain_of: for each event, which of them (from 1).
--- Answers how many events were new; null, with nothing done, when not `wait` and somebody else is at one of the chains.
+-- Answers how many events were new.
 create function audit.append(
     chain_agencies uuid[], chain_years smallint[], chain_of integer[],
     ids uuid[], types text[], versions smallint[], moments timestamptz[], actor_keys text[], actor_names text[],
     client_ids uuid[], case_ids uuid[], portal_login_ids uuid[], activities boolean[], change_types text[], events text[],
-    salts bytea[], leaves bytea[], wait boolean
+    salts bytea[], leaves bytea[]
 ) returns integer
     language plpgsql security definer set search_path = pg_catalog, audit as $$
 declare
@@ -127,14 +127,6 @@ begin
     order by w.agency_id, w.year
     on conflict do nothing;
 
-    if not wait then
-        perform from audit.chains c join unnest(chain_agencies, chain_years) as w (agency_id, year) using (agency_id, year)
-        order by c.agency_id, c.year for update of c skip locked;
-        get diagnostics chain = row_count;
-        if chain < cardinality(chain_agencies) then
-            return null;
-        end if;
-    end if;
     -- Always in the same order, so that nobody waits in a circle.
     select array_agg(c.seq order by c.number), array_agg(c.link order by c.number) into last, ends from (
         select c.seq, c.link, w.number
@@ -201,9 +193,9 @@ end
 $$;
 
 revoke all on function audit.append(uuid[], smallint[], integer[], uuid[], text[], smallint[], timestamptz[], text[], text[],
-    uuid[], uuid[], uuid[], boolean[], text[], text[], bytea[], bytea[], boolean) from public;
+    uuid[], uuid[], uuid[], boolean[], text[], text[], bytea[], bytea[]) from public;
 grant execute on function audit.append(uuid[], smallint[], integer[], uuid[], text[], smallint[], timestamptz[], text[], text[],
-    uuid[], uuid[], uuid[], boolean[], text[], text[], bytea[], bytea[], boolean) to portico_audit;
+    uuid[], uuid[], uuid[], boolean[], text[], text[], bytea[], bytea[]) to portico_audit;
 grant select, update (sealed_seq, unsealed_since) on audit.chains to portico_audit;
 grant select, insert on audit.seals to portico_audit;
 -- Nobody puts an event beside the chains any more. A replica of the version before waits, and loses nothing by it.
