@@ -10,16 +10,13 @@ from ops.bench.child import Bench, play
 from services.audit.evidence import ExportedSeals
 from services.audit.findings import ChainReport
 from services.audit.seals import PublicKeys
-from services.audit.verify import verify
+from services.audit.verify import open_pool, verify
 from shared.clock import system_clock
-from shared.db import Pool
-
-_POOL = 4
 
 
 async def verify_all(bench: Bench, told: Mapping[str, Any]) -> None:
     """Verify the store at ``store_url``; answers how many events in how many seconds, and how much was found wrong."""
-    pool = await Pool.open(told["store_url"], size=_POOL)
+    pool = await open_pool(told["store_url"])
     try:
         await pool.check()
         await bench.ready()
