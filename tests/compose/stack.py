@@ -82,6 +82,10 @@ class ComposeStack:
         command = [*_COMPOSE, "--project-name", self.name, *self._files, "--profile", "demo", *arguments]
         return _run(command, self._environment, within)
 
+    def operator(self, *arguments: str) -> str:
+        """What a `portico` command prints. Raises ComposeFailed when it does not end with 0."""
+        return self.compose("run", "--rm", "-T", "operator", *arguments)
+
     def start(self, replicas: Mapping[str, int] | None = None) -> None:
         """Start everything, with this many replicas of the services named, and wait until it is healthy."""
         scale = [word for name, count in (replicas or {}).items() for word in ("--scale", f"{name}={count}")]

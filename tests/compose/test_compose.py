@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.compose.pages import Visitor
-from tests.compose.stack import ENGINE_ANSWERS, ComposeStack, compose_stack, docker, succeeds
+from tests.compose.stack import ENGINE_ANSWERS, ComposeFailed, ComposeStack, compose_stack, docker, succeeds
 from tests.compose.walk import AGENCY, OWN_PASSWORD, ask, eventually, steady_requests, walk
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800), pytest.mark.xdist_group("compose")]
@@ -63,6 +65,23 @@ def test_pages_come_through_the_gateway(stack: ComposeStack) -> None:
 def test_an_image_has_every_library_that_its_code_imports(stack: ComposeStack, name: str) -> None:
     run = ("run", "--rm", "--network", "none", "--read-only", "--entrypoint", "python")
     assert docker(*run, f"portico-{name}:{stack.version}", "-W", "ignore", "-c", IMPORT_ALL) == ""
+
+
+def test_an_operator_looks_at_the_pipeline_and_verifies_the_log(stack: ComposeStack) -> None:
+    def all_is_well() -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = json.loads(stack.operator("status", "--json"))
+        except ComposeFailed:
+            # Something may still be on its way.
+            return None
+        return found
+
+    report = eventually(all_is_well, "an exit status of 0 of `portico status`")
+    assert (report["state"], report["unreachable"]) == ("ok", {})
+    assert "No dead letter waits" in stack.operator("dead-letters", "list")
+    chains = json.loads(stack.operator("audit", "verify", "--agency", AGENCY, "--json"))["chains"]
+    assert [chain["findings"] for chain in chains] == [[]]
+    assert chains[0]["events"] > 0
 
 
 def test_no_container_has_more_rights_than_it_needs(stack: ComposeStack) -> None:

@@ -17,6 +17,7 @@ from tests.faults.play import LONG, SHORT, Fault, Scale, play
 from tests.faults.rig import running
 
 _COLUMNS = ("acknowledged", "committed", "stored", "doubled", "lost", "mails", "mails doubled", "recovery s", "mail s")
+_BEGIN, _END = "<!-- faults -->", "<!-- end -->"
 
 
 async def _round(faults: list[Fault], scale: Scale, console: Console) -> list[tuple[Report, list[str]]]:
@@ -35,23 +36,39 @@ async def _round(faults: list[Fault], scale: Scale, console: Console) -> list[tu
     return outcome
 
 
+def _numbers(report: Report) -> list[str]:
+    return [
+        str(number)
+        for number in (
+            *(report.acknowledged, report.committed, report.stored, report.doubled, report.lost),
+            *(report.mails, report.mails_doubled, report.recovery_seconds, report.mail_seconds),
+        )
+    ]
+
+
 def _table(outcome: list[tuple[Report, list[str]]]) -> Table:
     table = Table("fault", *_COLUMNS, "wrong", title="Faults")
     for column in table.columns[1:-1]:
         column.justify = "right"
     for report, wrong in outcome:
-        numbers = (
-            *(report.acknowledged, report.committed, report.stored, report.doubled, report.lost),
-            *(report.mails, report.mails_doubled, report.recovery_seconds, report.mail_seconds),
-        )
-        table.add_row(report.fault, *(str(number) for number in numbers), "; ".join(wrong))
+        table.add_row(report.fault, *_numbers(report), "; ".join(wrong))
     return table
+
+
+def _put_into(page: Path, outcome: list[tuple[Report, list[str]]]) -> None:
+    """Replace the page's table."""
+    lines = [f"| fault | {' | '.join(_COLUMNS)} |", f"|---|{'--:|' * len(_COLUMNS)}"]
+    lines += [f"| {report.fault} | {' | '.join(_numbers(report))} |" for report, _ in outcome]
+    before, begin, rest = page.read_text().partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    page.write_text("".join([before, begin, "\n", *(f"{line}\n" for line in lines), end, after]))
 
 
 def main(
     long: Annotated[bool, typer.Option(help="Longer times and more load.")] = False,
     only: Annotated[str, typer.Option(help="Faults with this in their name.")] = "",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the accounts there.")] = None,
+    page: Annotated[Path | None, typer.Option("--markdown", help="Put the table into this page.")] = None,
 ) -> None:
     """Play the faults on a stack of their own."""
     console = Console(width=None if Console().is_terminal else 180)
@@ -62,6 +79,8 @@ def main(
     console.print(_table(outcome))
     if json_file is not None:
         json_file.write_text(json.dumps([r.as_json() | {"wrong": wrong} for r, wrong in outcome], indent=1))
+    if page is not None:
+        _put_into(page, outcome)
     if any(wrong for _, wrong in outcome):
         raise typer.Exit(1)
 

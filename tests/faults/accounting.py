@@ -17,6 +17,10 @@ from uuid import UUID
 from redis.asyncio import Redis
 
 from ops.stack.environment import broker_url
+from services.audit.evidence import ExportedSeals
+from services.audit.findings import ChainReport
+from services.audit.seals import PublicKeys
+from services.audit.verify import open_pool, verify
 from shared.deliveries.queue import QUEUE
 from shared.streams import GROUP, STREAM
 from tests.faults.load import Load
@@ -62,6 +66,8 @@ class Report:
     lost: int = 0
     doubled: int = 0
     dead_letters: int = 0
+    # What `portico audit verify` would find: a chain that broke, or a seal that does not fit.
+    chain_findings: int = 0
     # Acknowledged requests whose change is not in the database, or whose event is not in the log.
     missing: int = 0
     mails: int = 0
@@ -79,7 +85,15 @@ class Report:
 
     def wrong(self, *, mails_may_double: int) -> list[str]:
         """What is not allowed, in words; empty when everything is well."""
-        never = ("lost", "doubled", "dead_letters", "missing", "mails_forgotten", "mails_doubled_again")
+        never = (
+            "lost",
+            "doubled",
+            "dead_letters",
+            "chain_findings",
+            "missing",
+            "mails_forgotten",
+            "mails_doubled_again",
+        )
         counts = ((name, getattr(self, name)) for name in (*never, "mails_disguised"))
         found = [*self.unsettled, *(f"{name.replace('_', ' ')}: {count}" for name, count in counts if count)]
         if self.mails_doubled > mails_may_double:
@@ -143,9 +157,22 @@ async def account(rig: Rig, load: Load, name: str, *, began: float, ended: float
     report.lost = len(await rig.database.fetch(_LOST, since))
     report.doubled = len(await rig.database.fetch(_FROM_NOWHERE, since))
     report.dead_letters = await rig.database.fetchval(_DEAD, since)
+    report.chain_findings = await _verified(rig)
     await _account_requests(rig, load, report)
     await _account_mails(rig, load, report, ended)
     return report
+
+
+async def _verified(rig: Rig) -> int:
+    """Walk all chains, with all seals that were made until now."""
+    keys = PublicKeys([rig.environment.secrets.seal_public_key])
+    exported = ExportedSeals([path for path in (rig.folder / "seals.jsonl",) if path.exists()])
+    pool = await open_pool(rig.postgres.url)
+    try:
+        steps = [step async for step in verify(pool, keys=keys, exported=exported, now=datetime.now(UTC))]
+    finally:
+        await pool.close()
+    return sum(len(step.findings) for step in steps if isinstance(step, ChainReport))
 
 
 async def _account_requests(rig: Rig, load: Load, report: Report) -> None:

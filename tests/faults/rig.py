@@ -36,7 +36,7 @@ CLAIM_SECONDS = 3.0
 _SHORT_TIMES = {
     "admin": {"RECONCILE_SECONDS": "3"},
     "portal": {"RECONCILE_SECONDS": "3"},
-    "audit": {"CLAIM_SECONDS": str(CLAIM_SECONDS)},
+    "audit": {"CLAIM_SECONDS": str(CLAIM_SECONDS), "SEAL_SECONDS": "1"},
     "notifier": {"RECONCILE_SECONDS": "3", "SWEEP_SECONDS": "1", "LEASE_SECONDS": "5"},
 }
 

@@ -52,12 +52,12 @@ def test_a_scale_that_makes_no_sense_is_told(wish: str) -> None:
         parse_scale([wish])
 
 
-def test_a_port_that_is_taken_is_one_sentence(folder: Path) -> None:
+def test_a_port_that_is_taken_is_one_sentence(folder: Path, base: int) -> None:
+    port = base + 2
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        taken.bind(("127.0.0.1", port))
         taken.listen()
-        port = taken.getsockname()[1]
-        said = sentence(portico("up", "--data", folder / "data", "--port-base", str(port - 2)))
+        said = sentence(portico("up", "--data", folder / "data", "--port-base", str(base)))
     assert said == f"Port {port} is taken by another program."
 
 
