@@ -26,7 +26,8 @@ demo: setup ## Start everything on this machine with sample data (Ctrl-C stops i
 
 test: setup ## Run all tests
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --ignore=tests/e2e --ignore=tests/faults $(PYTEST_ARGS)
-	@$(BIN)/python -m pytest tests/e2e tests/faults $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests/e2e $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
 
 lint: setup ## Check style, the direction of imports, and that generated documents are current
 	@$(BIN)/ruff check .
