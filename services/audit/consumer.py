@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, cast
@@ -97,7 +97,6 @@ class Consumer:
                 await self._work()
             except Exception as error:  # noqa: BLE001 - entries stay pending whatever happened: wait, join again
                 self._failed += 1
-                self.running = False
                 self.figures.failures.inc()
                 if self._failed == 1:
                     log.warning("consumer waits", reason=_reason(error))
@@ -105,21 +104,27 @@ class Consumer:
                 await asyncio.sleep(pause * (0.5 + self._jitter() / 2))
 
     async def _work(self) -> None:
-        """Look after the group and take batch after batch, until something fails."""
+        """Look after the group and take batches, until something fails."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._tend_regularly())
+            tasks.create_task(self._repeatedly(self._tend_and_rest))
             for _ in range(_LANES):
-                tasks.create_task(self._take_batches())
+                tasks.create_task(self._repeatedly(self._take_batch))
 
-    async def _tend_regularly(self) -> None:
-        while True:
-            await self.tend()
-            await asyncio.sleep(self._tend_every)
+    async def _repeatedly(self, work: Callable[[], Awaitable[None]]) -> None:
+        # A cancellation that meets trouble of Redis's driver may be lost in it, so each one ends by the flag as well.
+        try:
+            while self.running:
+                await work()
+        finally:
+            self.running = False
 
-    async def _take_batches(self) -> None:
-        while True:
-            await self.consume_once()
-            self._failed = 0
+    async def _tend_and_rest(self) -> None:
+        await self.tend()
+        await asyncio.sleep(self._tend_every)
+
+    async def _take_batch(self) -> None:
+        await self.consume_once()
+        self._failed = 0
 
     async def join(self) -> None:
         """Make sure that there is a group, and finish what this name had taken before."""

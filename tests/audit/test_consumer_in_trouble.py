@@ -87,6 +87,43 @@ async def test_it_goes_on_after_its_connections_were_cut(
         await soon(lambda: _holds(database, second.id))
 
 
+async def test_a_cancellation_that_got_lost_in_a_lane_holds_nobody_up(
+    store_pool: Pool, redis: Redis, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer = a_consumer(store_pool, redis, clock)
+    consume_once, tended = consumer.consume_once, 0
+
+    async def deaf() -> int:
+        try:
+            return await consume_once()
+        except asyncio.CancelledError:
+            return 0
+
+    async def in_trouble_at_first() -> None:
+        nonlocal tended
+        tended += 1
+        if tended == 1:
+            # The lanes have begun to wait for entries.
+            await soon(lambda: _asks(redis))
+            raise ConnectionError
+
+    async def again() -> bool:
+        return tended > 1
+
+    monkeypatch.setattr(consumer, "consume_once", deaf)
+    monkeypatch.setattr(consumer, "tend", in_trouble_at_first)
+    task = asyncio.create_task(consumer.run())
+    try:
+        await soon(again)
+    finally:
+        task.cancel()
+        await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), 5)
+
+
+async def _asks(redis: Redis) -> bool:
+    return any(c["cmd"] == "xreadgroup" and "b" in c["flags"] for c in await redis.client_list())
+
+
 async def test_while_the_store_is_away_everything_stays_pending(
     store_pool: Pool, redis: Redis, clock: FakeClock, database: Database
 ) -> None:
