@@ -1,4 +1,4 @@
-"""What operators do to the store is an event in it: stored in the transaction that does it, by way of no stream."""
+"""What is done to the store, or read in it, is an event in it: stored in the same transaction, by way of no stream."""
 
 from __future__ import annotations
 

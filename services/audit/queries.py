@@ -13,11 +13,12 @@ import asyncpg
 from pydantic import ValidationError
 
 from services.audit import store
+from services.audit.notes import note_of
 from shared.actors import Actor
 from shared.clock import Clock
 from shared.db import Connection, Pool, named_queries
 from shared.events import Actor as EventActor
-from shared.events import Envelope, EventIds, Subject, from_json, lowest_id_at
+from shared.events import Envelope, Subject, from_json, lowest_id_at
 from shared.events.catalogue import LogViewed
 
 # What an entry is made of. `body` holds events of the time before there were chains; an erased one has neither.
@@ -69,10 +70,9 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
 class Logs:
     """Reads the logs of one agency at a time; that staff read them is an event itself."""
 
-    def __init__(self, pool: Pool, clock: Clock, ids: EventIds | None = None) -> None:
+    def __init__(self, pool: Pool, clock: Clock) -> None:
         self._pool = pool
         self._clock = clock
-        self._ids = ids or EventIds()
 
     async def activity(
         self,
@@ -131,19 +131,7 @@ class Logs:
 
     async def _note(self, conn: Connection, actor: Actor, viewed: LogViewed, subject: Subject) -> None:
         """Store that the log was read, in the transaction that read it: the store is this service's own."""
-        now = self._clock()
-        event = Envelope(
-            id=self._ids(now),
-            type=viewed.type,
-            version=viewed.version,
-            agency_id=actor.agency_id,
-            occurred_at=now,
-            actor=actor.as_event_actor(),
-            subject=subject,
-            request_id=actor.request_id,
-            payload=viewed.model_dump(mode="json"),
-        )
-        await store.append(conn, [store.entry_of(event.to_json())])
+        await store.append(conn, [note_of(viewed, actor=actor, now=self._clock(), subject=subject)])
 
 
 def _page(rows: Sequence[asyncpg.Record], limit: int) -> Page:
