@@ -109,20 +109,17 @@ class Sealer:
         self._file = file
         self._clock = clock
         self.figures = figures
-        self._whole = False
 
     async def round(self) -> int:
         """Seal every chain that moved; answers how many. Raises SealsNotExported, and what the driver raises."""
         sealed = 0
         try:
             await self._measure()
-            if not self._whole:
-                await self._put_back()
-                self._whole = True
+            # Each time: who died between export and commit may have been another replica, and not come back.
+            await self._put_back()
             while made := await self._seal_some():
                 sealed += made
         except Exception:
-            self._whole = False
             self.figures.failures.inc()
             raise
         await self._measure()

@@ -190,7 +190,10 @@ class Bulk:
 @asynccontextmanager
 async def bulk(rig: Rig) -> AsyncIterator[Bulk]:
     """A source of events beside the API."""
-    pool = await Pool.open(rig.environment.database_url("admin"), size=2, command_timeout=60)
+    # Unlike the services' own, its transactions may take as long as a fault wants them to.
+    patience = {"idle_in_transaction_session_timeout": "0"}
+    url = rig.environment.database_url("admin")
+    pool = await Pool.open(url, size=2, command_timeout=60, server_settings=patience)
     try:
         yield Bulk(Work(pool, system_clock, table="accounts.outbox"), rig.agency_id)
     finally:
