@@ -41,7 +41,7 @@ types: setup ## Check types
 docs: setup ## Write the generated documents (docs/EVENTS.md)
 	@$(BIN)/python -m ops.documents
 
-faults: setup ## Play every fault for long, under load, and print the account of each (about half an hour)
+faults: setup ## Play every fault for long, under load, and print the account of each (about a quarter of an hour)
 	@$(BIN)/python -m tests.faults --long $(FAULTS_ARGS)
 
 bench: setup ## Measure throughput against this machine's own limits
