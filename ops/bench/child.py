@@ -12,6 +12,7 @@ from typing import Any
 import uvloop
 
 from shared.logging import configure_logging
+from shared.process import settle
 
 _LONGEST_LINE = 1 << 24
 
@@ -37,7 +38,8 @@ class Bench:
         return found
 
     async def ready(self) -> None:
-        """Everything is prepared: wait for the others at the barrier. Raises Gone."""
+        """Everything is prepared, as in a service that has started: wait for the others at the barrier. Raises Gone."""
+        settle()
         self.say(ready=True)
         await self.hear()
 

@@ -15,7 +15,7 @@ from ops.bench.child import Bench, play
 from ops.bench.events import Events
 from shared.actors import Actor
 from shared.clock import system_clock
-from shared.db import Pool
+from shared.db import Pool, Unavailable
 from shared.deliveries.queue import CeleryDeliveryQueue, celery_app
 from shared.http.background import background
 from shared.outbox import Work
@@ -24,6 +24,8 @@ from shared.outbox.relay import Relay
 
 async def publish(bench: Bench, told: Mapping[str, Any]) -> None:
     """Commit ``rate`` events a second for so many ``seconds``; of each ``sample``-th one the bench hears when.
+
+    A database that is too busy refuses some, as it would refuse requests: the answer says how many.
 
     With ``relay_url`` this process has a relay; else that of somebody else takes what was committed.
     """
@@ -35,7 +37,7 @@ async def publish(bench: Bench, told: Mapping[str, Any]) -> None:
             await pool.check()
             await bench.ready()
             await publisher.keep_on(told["rate"], told["seconds"])
-            bench.say(published=publisher.committed, seconds=publisher.seconds)
+            bench.say(published=publisher.committed, refused=publisher.refused, seconds=publisher.seconds)
             # The relay may have something left to send until the bench has seen it.
             await bench.hear()
     finally:
@@ -52,6 +54,7 @@ class Publisher:
         self._sample = sample
         self._events = Events(agencies)
         self.committed = 0
+        self.refused = 0
         self.seconds = 0.0
 
     async def keep_on(self, rate: int, seconds: int) -> None:
@@ -75,8 +78,12 @@ class Publisher:
             session_id=who.session_id,
             address=who.address,
         )
-        async with self._work.transaction(actor) as tx:
-            event_id = await tx.append(self._events.payload(), self._events.subject(agency))
+        try:
+            async with self._work.transaction(actor) as tx:
+                event_id = await tx.append(self._events.payload(), self._events.subject(agency))
+        except Unavailable:
+            self.refused += 1
+            return
         self.committed += 1
         if number % self._sample == 0:
             self._bench.say(id=str(event_id), committed=time.monotonic())

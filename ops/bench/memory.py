@@ -7,9 +7,9 @@ import contextlib
 import os
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import asyncpg
@@ -68,8 +68,8 @@ async def measure(progress: Progress, options: Options) -> Part:
             working.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await working
-        published = await _published(publisher)
-    return _part(sampled, published, visitor, options)
+        told = await _published(publisher)
+    return _part(sampled, told, visitor, options)
 
 
 async def _agencies(running: Product) -> list[str]:
@@ -98,13 +98,16 @@ async def _watch(running: Product, seconds: int, bar: Steps) -> dict[str, list[t
     return sampled
 
 
-async def _published(publisher: Child) -> int:
+async def _published(publisher: Child) -> Mapping[str, Any]:
     while "published" not in (told := await publisher.hear()):
         pass
-    return int(told["published"])
+    return told
 
 
-def _part(sampled: dict[str, list[tuple[float, float]]], published: int, visitor: Visitor, options: Options) -> Part:
+def _part(
+    sampled: Mapping[str, Sequence[tuple[float, float]]], told: Mapping[str, Any], visitor: Visitor, options: Options
+) -> Part:
+    events = f"{told['published']:,} events ({told['refused']} refused)"
     return Part(
         "memory",
         tuple(_figure(name, samples, options) for name, samples in sampled.items()),
@@ -112,7 +115,7 @@ def _part(sampled: dict[str, list[tuple[float, float]]], published: int, visitor
             Series(name, "MiB", tuple(second for second, _ in samples), tuple(value for _, value in samples))
             for name, samples in sampled.items()
         ),
-        notes=(f"{published:,} events, {visitor.answered:,} requests ({visitor.refused} refused). {_NOTE}",),
+        notes=(f"{events}, {visitor.answered:,} requests ({visitor.refused} refused). {_NOTE}",),
     )
 
 

@@ -36,7 +36,7 @@ _WAIT_MILLISECONDS: Final = 500
 # At least three times as long as the worst batch takes: whoever holds entries longer is taken for dead.
 CLAIM_IDLE_MILLISECONDS: Final = 60_000
 _TEND_EVERY_SECONDS: Final = 15.0
-# Batches that a process has in its hands: while PostgreSQL stores one, the other is read, decoded and sent after it.
+# Batches that a process has in its hands: while PostgreSQL stores one, the other is read and decoded.
 _LANES: Final = 2
 # A consumer that has nothing pending and was not seen for so long is one of a process that is gone.
 _FORGET_CONSUMER_MILLISECONDS: Final = 3_600_000
@@ -87,6 +87,7 @@ class Consumer:
         self._tend_every = tend_every
         self._jitter = jitter
         self._failed = 0
+        self._storing = asyncio.Lock()
         self.running = False
 
     async def run(self) -> None:
@@ -157,7 +158,8 @@ class Consumer:
         batch = _decoded(entries)
         if not batch.stream_ids:
             return
-        stored = await store.store_batch(self._pool, batch.events)
+        async with self._storing:
+            stored = await store.store_batch(self._pool, batch.events)
         refused = [_Dead(e.stream_id, e.event.id, e.text, reason) for e, reason in stored.refused]
         await self._bury([*batch.dead, *refused])
         await self._redis.xack(STREAM, GROUP, *batch.stream_ids)

@@ -93,7 +93,7 @@ class Entry:
 
 
 def _row(event: Event, text: str, raw: bytes, salt: bytes) -> tuple[Any, ...]:
-    """The event as the function audit.append takes it, column by column."""
+    """The event as an audit.new_event, but for the chain's number."""
     subject, actor_key = event.subject, event.actor_key
     in_activity, change_type = event.shown
     facts = chain.facts(

@@ -76,13 +76,11 @@ async def append(conn: Connection, entries: Iterable[Entry]) -> int:
     # The same event may stand in the stream twice.
     once = {entry.event.id: entry for entry in entries}
     numbers = {chain: number for number, chain in enumerate(sorted({e.chain for e in once.values()}), start=1)}
-    columns = zip(*(entry.row for entry in once.values()), strict=True)
     appended: int = await conn.fetchval(
         SQL["append"],
         [agency_id for agency_id, _ in numbers],
         [year for _, year in numbers],
-        [numbers[entry.chain] for entry in once.values()],
-        *columns,
+        [(numbers[entry.chain], *entry.row) for entry in once.values()],
     )
     return appended
 

@@ -16,6 +16,7 @@ from shared.http.keys import METRICS, READINESS
 from shared.http.listening import CannotListen, listen
 from shared.http.probes import probes
 from shared.http.readiness import Check, Phase, Readiness
+from shared.process import settle
 from shared.settings import ServiceSettings
 
 log = structlog.get_logger("shared.http.server")
@@ -49,6 +50,7 @@ async def serve(
         async with probes(settings, readiness, app[METRICS]):
             try:
                 if await _started(runner, stop):
+                    settle()
                     readiness.phase = Phase.SERVING
                     port = _TrafficPort(runner, settings, grace_seconds)
                     await port.follow(readiness, stop, unready_seconds, check_seconds)

@@ -114,6 +114,19 @@ async def test_what_was_exported_when_a_process_died_is_put_into_the_database(le
     assert (await ledger.verify())[0].well
 
 
+async def test_a_replica_puts_back_what_another_one_exported_later_and_died(ledger: Ledger) -> None:
+    survivor = ledger.sealer()
+    await ledger.add(3)
+    await survivor.round()
+    await ledger.add(2)
+    await ledger.seal()
+    # As if the other one had died between its export and its commit, and nothing moved since.
+    await ledger.sql("delete from audit.seals where seq = 5")
+    await survivor.round()
+    assert [s.seq for s in await in_database(ledger)] == [3, 5]
+    assert (await ledger.verify())[0].well
+
+
 async def test_only_own_seals_are_put_into_the_database(ledger: Ledger) -> None:
     await ledger.add(1)
     stranger = SealKey(new_signing_key())

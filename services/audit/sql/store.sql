@@ -1,8 +1,6 @@
 -- name: append
 -- A batch of any agencies' events, each at the end of its chain; those that are there already stay as they are.
-select audit.append($1::uuid[], $2::smallint[], $3::integer[], $4::uuid[], $5::text[], $6::smallint[], $7::timestamptz[],
-    $8::text[], $9::text[], $10::uuid[], $11::uuid[], $12::uuid[], $13::boolean[], $14::text[], $15::text[], $16::bytea[],
-    $17::bytea[]);
+select audit.append($1::uuid[], $2::smallint[], $3::audit.new_event[]);
 
 -- name: insert_dead_letter
 -- What could not be stored, with its reason. One letter for an event, however often it is delivered or sent: none when
