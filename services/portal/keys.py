@@ -9,7 +9,7 @@ from services.portal.settings import PortalSettings
 from services.portal.use_cases.resets import Resets
 from services.portal.visitor import Visitor
 from shared.accounts.agencies import Agency
-from shared.accounts_service import HASHER, KEY_RING, SIGNER, VERIFIER, WORK
+from shared.accounts_service import GATE, HASHER, KEY_RING, SIGNER, VERIFIER, WORK
 
 SETTINGS = web.AppKey("settings", PortalSettings)
 RESETS = web.AppKey("resets", Resets)
@@ -21,6 +21,7 @@ VISITOR = web.RequestKey("visitor", Visitor)
 __all__ = [
     "AGENCY",
     "AUDIT",
+    "GATE",
     "HASHER",
     "KEY_RING",
     "RESETS",

@@ -23,7 +23,11 @@ class UsernameTaken(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class PortalLogin:
-    """One portal login. ``credential_due``: a temporary password is made and mailed once it is made active."""
+    """One portal login.
+
+    ``credential_due``: a temporary password is made and mailed once it is made active. ``locked_until``: after too many
+    wrong passwords, on one browser or on all that are not known; it may be over.
+    """
 
     id: UUID
     client_id: UUID
@@ -38,6 +42,11 @@ class PortalLogin:
     version: int
     created_at: datetime
     updated_at: datetime
+    locked_until: datetime | None = None
+
+    def locked(self, now: datetime) -> bool:
+        """Whether somebody, somewhere, is refused at this moment whatever the password."""
+        return self.locked_until is not None and now < self.locked_until
 
     def password_state(self, now: datetime) -> PasswordState:
         """What the owner can sign in with at this moment. A pending temporary password replaces an own one."""

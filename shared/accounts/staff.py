@@ -36,6 +36,12 @@ async def by_id(conn: Connection, staff_user_id: UUID) -> StaffUser | None:
     return StaffUser(**row) if row else None
 
 
+async def lock(conn: Connection, staff_user_id: UUID) -> StaffUser | None:
+    """The same, held until the transaction ends."""
+    row = await conn.fetchrow(SQL["lock"], staff_user_id)
+    return StaffUser(**row) if row else None
+
+
 async def insert(conn: Connection, agency_id: UUID, user: StaffUser, created_at: datetime) -> bool:
     """Add a staff user; False when the username is taken."""
     return None is not await conn.fetchval(

@@ -7,7 +7,7 @@ agencies know from their record system, so they are kept letter by letter.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
@@ -121,6 +121,34 @@ class PortalLoginUpdated(Payload):
     def changed_fields(self) -> Sequence[Change]:
         """The fields with old and new value; a password has neither."""
         return (*self.changes, *((Change(field="Password"),) if self.password_updated else ()))
+
+
+@event(
+    "portal_login.locked",
+    activity=ActivityWording("Login Locked", "Portal Login {username} was locked after {failures} failed logins"),
+)
+class PortalLoginLocked(Payload):
+    """So many wrong passwords were typed that a portal login is locked for a while.
+
+    ``known_device``: the lock holds on one browser on which its owner had signed in before, else on all that are not
+    known.
+    """
+
+    username: str
+    failures: int
+    until: datetime
+    known_device: bool
+
+
+@event(
+    "portal_login.unlocked",
+    activity=ActivityWording("Login Unlocked", "Portal Login {username} was unlocked by {actor}"),
+    change=ChangeWording("Portal Login", "Portal Login {username} was unlocked."),
+)
+class PortalLoginUnlocked(Payload):
+    """The lock of a portal login was lifted before its time: by staff, or by its owner with a reset e-mail."""
+
+    username: str
 
 
 @event(
@@ -339,6 +367,19 @@ class StaffSessionRefused(Payload):
 
     username: str | None
     reason: Literal["unknown_username", "wrong_password", "inactive", "no_password", "locked"]
+
+
+@event("staff.locked")
+class StaffLocked(Payload):
+    """So many wrong passwords were typed that a staff user is locked for a while.
+
+    ``known_device``: the lock holds on one browser on which they had signed in before, else on all that are not known.
+    """
+
+    username: str
+    failures: int
+    until: datetime
+    known_device: bool
 
 
 @event("staff.created")

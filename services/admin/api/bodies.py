@@ -154,7 +154,10 @@ class CaseOut(Answer):
 
 
 class PortalLoginOut(Answer):
-    """A portal login. Passwords are in no answer; ``password_state`` says what its owner can sign in with."""
+    """A portal login. Passwords are in no answer; ``password_state`` says what its owner can sign in with.
+
+    ``locked_until`` is null unless the login is locked after too many wrong passwords.
+    """
 
     id: UUID
     client_id: UUID
@@ -164,6 +167,7 @@ class PortalLoginOut(Answer):
     active: bool
     password_state: PasswordState
     temporary_password_expires_at: Timestamp | None
+    locked_until: Timestamp | None
     version: int
     created_at: Timestamp
     updated_at: Timestamp
@@ -180,6 +184,7 @@ class PortalLoginOut(Answer):
             active=login.active,
             password_state=login.password_state(now),
             temporary_password_expires_at=login.temporary_password_expires_at,
+            locked_until=login.locked_until if login.locked(now) else None,
             version=login.version,
             created_at=login.created_at,
             updated_at=login.updated_at,

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from aiohttp import web
 
 from services.admin.keys import CREDENTIALS, VISITOR, WORK
 from services.admin.pages import sheet_form
 from services.admin.pages.menus import FACE_SHEET, admissions, crumbs_to
-from services.admin.pages.visitors import for_staff, url
-from services.admin.use_cases import face_sheets
+from services.admin.pages.visitors import for_staff, read_own_form, url
+from services.admin.pages.wording import short_time
+from services.admin.use_cases import face_sheets, portal_logins
+from services.admin.use_cases.face_sheets import FaceSheet
+from shared.accounts.portal_logins import PortalLogin
+from shared.errors import NotFound
 from shared.http.bodies import path_id
-from shared.http.pages import render
+from shared.http.fields import Body
+from shared.http.keys import CLOCK
+from shared.http.pages import render, see_other
+
+
+class UnlockForm(Body):
+    """The button beside a lock."""
+
+    login: UUID
 
 
 @for_staff
@@ -27,6 +41,29 @@ async def show(request: web.Request) -> web.StreamResponse:
         blocks=sheet_form.blocks_of(sheet),
         portal_url=request.app[CREDENTIALS].portal_address(sheet.agency),
         edit_url=url(request, f"clients/{sheet.client.id}/edit"),
+        locks=_locks(request, sheet),
+        unlock_url=url(request, f"clients/{sheet.client.id}/unlock"),
         updated="updated" in request.query,
+        unlocked="unlocked" in request.query,
         crumbs=crumbs,
     )
+
+
+def _locks(request: web.Request, sheet: FaceSheet) -> list[tuple[PortalLogin, str]]:
+    """The logins that are locked at this moment, each with the time until when."""
+    now, zone = request.app[CLOCK](), sheet.agency.zone
+    return [
+        (login, short_time(login.locked_until, zone))
+        for login in sheet.logins
+        if login.locked_until is not None and login.locked(now)
+    ]
+
+
+@for_staff
+async def unlock(request: web.Request) -> web.StreamResponse:
+    """Lift a portal login's lock."""
+    form = await read_own_form(request, UnlockForm)
+    if form.model is None:
+        raise NotFound
+    await portal_logins.unlock(request.app[WORK], actor=request[VISITOR].actor, login_id=form.model.login)
+    return see_other(url(request, f"clients/{path_id(request)}", unlocked="1"))

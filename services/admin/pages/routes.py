@@ -29,6 +29,7 @@ def page_routes() -> list[web.RouteDef]:
         web.get(f"{_SLUG}/clients/{{id}}", face_sheet.show),
         web.get(f"{_SLUG}/clients/{{id}}/edit", editing.start),
         web.post(f"{_SLUG}/clients/{{id}}/edit", editing.submit),
+        web.post(f"{_SLUG}/clients/{{id}}/unlock", face_sheet.unlock),
         web.get(f"{_SLUG}/document-center", searching.show_document_search),
         web.post(f"{_SLUG}/document-center", searching.search_document),
         web.get(_FILE, documents.show_client),

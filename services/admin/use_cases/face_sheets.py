@@ -30,6 +30,7 @@ from shared.events.catalogue import (
     PortalRefusalChanged,
 )
 from shared.outbox import Transaction, Work
+from shared.rights import Right, needs
 
 # An assigned number may have been used by an import; this many are tried.
 _NUMBERS_TRIED = 20
@@ -84,6 +85,7 @@ class FoundPage:
     next_after: UUID | None
 
 
+@needs(Right.READ_FACE_SHEETS)
 async def search(
     work: Work, *, actor: Actor, query: str, after: tuple[str, str, UUID] | None, limit: int
 ) -> list[ClientFound]:
@@ -92,6 +94,7 @@ async def search(
         return await clients.search(conn, query, after=after, limit=limit)
 
 
+@needs(Right.READ_FACE_SHEETS)
 async def search_page(work: Work, *, actor: Actor, query: str, after: UUID | None, limit: int) -> FoundPage:
     """The same page by page; ``after`` is the last client of the page before. Raises InvalidFields when there is none.
 
@@ -110,6 +113,7 @@ async def _position(conn: Connection, client_id: UUID) -> tuple[str, str, UUID]:
     return folded(client.last_name), folded(client.first_name), client.id
 
 
+@needs(Right.READ_FACE_SHEETS)
 async def view(work: Work, *, actor: Actor, client_id: UUID) -> FaceSheet:
     """A client's face sheet; that it was opened is an event. Raises NotFound."""
     async with work.transaction(actor) as tx:
@@ -118,6 +122,7 @@ async def view(work: Work, *, actor: Actor, client_id: UUID) -> FaceSheet:
     return sheet
 
 
+@needs(Right.READ_FACE_SHEETS)
 async def read(work: Work, *, actor: Actor, client_id: UUID) -> FaceSheet:
     """The same for somebody who has it open already. Raises NotFound."""
     async with work.transaction(actor) as tx:
@@ -137,6 +142,7 @@ async def _read(tx: Transaction, client_id: UUID) -> FaceSheet:
     )
 
 
+@needs(Right.CHANGE_FACE_SHEETS)
 async def create(work: Work, *, actor: Actor, new: NewClient) -> FaceSheet:
     """Add a client. Raises ClientNumberTaken, CaseNumberTaken, InvalidFields."""
     async with work.transaction(actor) as tx:
@@ -181,6 +187,7 @@ async def _insert(tx: Transaction, new: NewClient) -> Client:
     raise ClientNumberTaken("No free client number was found. Enter one.")
 
 
+@needs(Right.CHANGE_FACE_SHEETS)
 async def update(
     work: Work, *, actor: Actor, client_id: UUID, change: FaceSheetChange, expected_version: int | None = None
 ) -> FaceSheet:

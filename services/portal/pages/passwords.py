@@ -16,12 +16,11 @@ from services.portal.pages.forms import (
     refused,
 )
 from services.portal.pages.signing_in import enter
-from services.portal.pages.visitors import agency_of, choice_cookie, for_visitors, url
+from services.portal.pages.visitors import DOOR, agency_of, choice_cookie, for_visitors, url
 from services.portal.use_cases import passwords, resets
 from services.portal.use_cases.passwords import PasswordChangeExpired, ResetExpired
 from services.portal.use_cases.sign_in import SignedIn
 from shared.accounts.sessions import PasswordTokenPurpose
-from shared.doors import origin_of
 from shared.errors import InvalidFields
 from shared.http.csrf import check_csrf, csrf_token
 from shared.http.forms import Form, read_form
@@ -41,7 +40,7 @@ async def _choose(request: web.Request, token: str, purpose: PasswordTokenPurpos
         token=token,
         purpose=purpose,
         new_password=form.new_password.get_secret_value(),
-        origin=origin_of(request),
+        origin=DOOR.origin(request),
         with_cookie=True,
     )
 
@@ -143,7 +142,7 @@ async def submit_forgot(request: web.Request) -> web.StreamResponse:
         slug=agency.slug,
         username=form.model.username,
         email=form.model.email,
-        origin=origin_of(request),
+        origin=DOOR.origin(request),
     )
     return see_other(url(request, "forgot-password", sent="1"))
 

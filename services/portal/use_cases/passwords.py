@@ -8,7 +8,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 from services.portal.use_cases.sign_in import SignedIn, actor_of, begin_session, subject_of
-from shared.accounts import access, agencies, clients, portal_logins, sessions
+from shared.accounts import access, agencies, clients, portal_logins, sessions, sign_in_budgets
 from shared.accounts.access import Origin, SessionCookie
 from shared.accounts.agencies import Agency
 from shared.accounts.clients import ClientNames
@@ -18,8 +18,9 @@ from shared.actors import Actor
 from shared.db import Connection
 from shared.deliveries import store as deliveries
 from shared.errors import DomainError, FieldError, InvalidFields, NotSignedIn
-from shared.events.catalogue import PortalPasswordChanged
+from shared.events.catalogue import PortalLoginUnlocked, PortalPasswordChanged
 from shared.outbox import Transaction, Work
+from shared.rights import Right, needs
 from shared.security.password_rules import PasswordRefused
 from shared.security.passwords import PasswordHasher, normalized
 from shared.security.tokens import Reference, Signer, parse_reference
@@ -97,6 +98,8 @@ async def choose(
         if login is None or not login.active or stored is None:
             raise _EXPIRED[purpose]
         await _set(tx, login, new_hash, PortalPasswordChanged(username=login.username, how=_HOW[purpose]))
+        if await sign_in_budgets.renew(tx, "portal", login.id):
+            await tx.append(PortalLoginUnlocked(username=login.username), subject_of(login))
         return await begin_session(tx, owner.agency, login, signer=signer, origin=origin, with_cookie=with_cookie)
 
 
@@ -128,6 +131,7 @@ async def _set(
     await deliveries.end_open(tx, portal_login_id=login.id, client_id=login.client_id, state="superseded")
 
 
+@needs(Right.CHANGE_OWN_PASSWORD)
 async def change(
     work: Work,
     hasher: PasswordHasher,

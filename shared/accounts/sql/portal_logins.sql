@@ -1,26 +1,34 @@
 -- name: of_client
 -- A client's portal logins in the order in which they were added.
 select id, client_id, username, email, representative, active, password_hash, temporary_password_hash,
-    temporary_password_expires_at, credential_due, version, created_at, updated_at
-from accounts.portal_logins where client_id = $1 order by id;
+    temporary_password_expires_at, credential_due, version, created_at, updated_at, (
+        select max(b.locked_until) from accounts.sign_in_budgets b where b.kind = 'portal' and b.person_id = l.id
+    ) as locked_until
+from accounts.portal_logins l where client_id = $1 order by id;
 
 -- name: by_id
 -- One portal login.
 select id, client_id, username, email, representative, active, password_hash, temporary_password_hash,
-    temporary_password_expires_at, credential_due, version, created_at, updated_at
-from accounts.portal_logins where id = $1;
+    temporary_password_expires_at, credential_due, version, created_at, updated_at, (
+        select max(b.locked_until) from accounts.sign_in_budgets b where b.kind = 'portal' and b.person_id = l.id
+    ) as locked_until
+from accounts.portal_logins l where id = $1;
 
 -- name: lock
 -- One portal login that nobody else changes until this transaction ends.
 select id, client_id, username, email, representative, active, password_hash, temporary_password_hash,
-    temporary_password_expires_at, credential_due, version, created_at, updated_at
-from accounts.portal_logins where id = $1 for update;
+    temporary_password_expires_at, credential_due, version, created_at, updated_at, (
+        select max(b.locked_until) from accounts.sign_in_budgets b where b.kind = 'portal' and b.person_id = l.id
+    ) as locked_until
+from accounts.portal_logins l where id = $1 for update of l;
 
 -- name: by_username
 -- For a sign-in: whatever the case in which it was typed.
 select id, client_id, username, email, representative, active, password_hash, temporary_password_hash,
-    temporary_password_expires_at, credential_due, version, created_at, updated_at
-from accounts.portal_logins where lower(username) = lower($1);
+    temporary_password_expires_at, credential_due, version, created_at, updated_at, (
+        select max(b.locked_until) from accounts.sign_in_budgets b where b.kind = 'portal' and b.person_id = l.id
+    ) as locked_until
+from accounts.portal_logins l where lower(username) = lower($1);
 
 -- name: insert
 -- A new portal login; nothing when the username is taken in whatever case.

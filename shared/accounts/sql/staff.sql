@@ -6,6 +6,10 @@ select id, username, display_name, role, active, password_hash from accounts.sta
 -- A staff user for pages and events.
 select id, username, display_name, role, active, password_hash from accounts.staff_users where id = $1;
 
+-- name: lock
+-- A staff user whom nobody else changes until this transaction ends.
+select id, username, display_name, role, active, password_hash from accounts.staff_users where id = $1 for update;
+
 -- name: insert
 -- A new staff user.
 insert into accounts.staff_users (id, agency_id, username, display_name, role, active, password_hash, created_at)
