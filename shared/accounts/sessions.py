@@ -120,6 +120,12 @@ async def seen(conn: Connection, session_id: UUID, now: datetime) -> None:
     await conn.execute(SQL["seen"], session_id, now)
 
 
+async def count_wrong_password(conn: Connection, session_id: UUID) -> int:
+    """Somebody who is signed in gave a wrong current password; answers how often in this session."""
+    count: int = await conn.fetchval(SQL["count_wrong_password"], session_id)
+    return count
+
+
 async def end(conn: Connection, session_id: UUID, reason: EndReason, now: datetime) -> bool:
     """End a session; False when it had ended already."""
     return None is not await conn.fetchval(SQL["end_one"], session_id, now, reason)
@@ -131,6 +137,12 @@ async def end_of_login(
     """End all open sessions of a portal login, but for one; answers those that ended now."""
     rows = await conn.fetch(SQL["end_of_login"], portal_login_id, now, reason, but)
     return [r["id"] for r in rows]
+
+
+async def open_of_client(conn: Connection, client_id: UUID, now: datetime) -> dict[UUID, int]:
+    """How many sessions of each of a client's portal logins are open; those with none are left out."""
+    rows = await conn.fetch(SQL["open_of_client"], client_id, now - IDLE, now)
+    return {r["portal_login_id"]: r["open"] for r in rows}
 
 
 async def overdue(conn: Connection, kind: SessionKind, now: datetime, limit: int) -> list[Overdue]:

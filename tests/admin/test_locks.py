@@ -75,7 +75,7 @@ async def test_the_face_sheet_shows_a_lock_and_lifts_it(http: Http, api: Api, to
     forged = await browser.post(f"clients/{town.client.id}/unlock", {**form, "csrf_token": "x"})
     assert forged.status == 403
     done = await browser.post(f"clients/{town.client.id}/unlock", form)
-    assert (done.status, done.headers["Location"]) == (303, f"/riverside/clients/{town.client.id}?unlocked=1")
+    assert (done.status, done.headers["Location"]) == (303, f"/riverside/clients/{town.client.id}?done=unlocked")
     after = await browser.get(done.headers["Location"])
     assert "The portal login is not locked any more." in after.words
     assert "is locked until" not in after.words

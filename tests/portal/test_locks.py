@@ -80,7 +80,7 @@ async def test_nobody_elsewhere_locks_out_a_browser_that_is_known(portal: Portal
     assert (await sign_in_page(portal)).status == 401
     # The other browser's cookie is good for nothing but being counted apart.
     portal.http.session.cookie_jar.update_cookies({"portico_portal_browser_riverside": browser})
-    assert (await portal.get("/riverside/")).status == 303
+    assert (await portal.get("/riverside/activity")).status == 303
 
 
 async def test_a_known_browser_has_a_budget_of_its_own(portal: Portal, town: Town) -> None:

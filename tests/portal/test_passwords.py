@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from shared.accounts.sign_in_budgets import FAILURES
 from tests.portal.conftest import NEW_PASSWORD, OWN_PASSWORD, Portal, Town, credentials_of, tokens_of
 from tests.support.clock import FakeClock
 from tests.support.people import World
@@ -168,6 +169,19 @@ async def test_a_change_needs_the_current_password(portal: Portal, town: Town) -
     without = {"current_password": OWN_PASSWORD, "new_password": NEW_PASSWORD}
     assert (await portal.api("password", without)).status == 401
     assert (await portal.api("token", credentials_of())).status == 200, "nothing was changed"
+
+
+async def test_whoever_guesses_the_current_password_is_signed_out(portal: Portal, town: Town) -> None:
+    await town.own()
+    found, mine = (await tokens_of(portal))["access_token"], (await tokens_of(portal))["access_token"]
+    wrong = {"current_password": "not the current one", "new_password": NEW_PASSWORD}
+    statuses = [(await portal.api("password", wrong, token=found)).status for _ in range(FAILURES)]
+    assert statuses == [422] * (FAILURES - 1) + [401]
+    right = {"current_password": OWN_PASSWORD, "new_password": NEW_PASSWORD}
+    assert (await portal.api("password", right, token=found)).status == 401
+    assert (await town.events())[-1] == ("portal_session.ended", {"username": "cmalek", "reason": "revoked"})
+    assert (await portal.get_api("me", token=mine)).status == 200
+    await tokens_of(portal)
 
 
 # A forgotten password

@@ -89,6 +89,15 @@ async def unlock_portal_login(request: web.Request) -> web.Response:
     return _answer(request, await portal_logins.unlock(request.app[WORK], actor=actor, login_id=path_id(request)))
 
 
+@operation("Sign a portal login out", body=Nothing, answers={200: PortalLoginOut}, security="staff", tag=TAG, etag=True)
+async def sign_out_portal_login(request: web.Request) -> web.Response:
+    """End all of its sessions, at once and everywhere. Its password stays good. The body may be left out."""
+    actor = await staff_of(request)
+    if request.body_exists:
+        await read_json(request, Nothing)
+    return _answer(request, await portal_logins.sign_out(request.app[WORK], actor=actor, login_id=path_id(request)))
+
+
 @operation(
     "The e-mails to a login's owner", answers={200: Page[DeliveryOut]}, query=Deliveries, security="staff", tag=TAG
 )

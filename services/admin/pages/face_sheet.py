@@ -10,7 +10,6 @@ from services.admin.keys import CREDENTIALS, VISITOR, WORK
 from services.admin.pages import sheet_form
 from services.admin.pages.menus import FACE_SHEET, admissions, crumbs_to
 from services.admin.pages.visitors import for_staff, read_own_form, url
-from services.admin.pages.wording import short_time
 from services.admin.use_cases import face_sheets, portal_logins
 from services.admin.use_cases.face_sheets import FaceSheet
 from shared.accounts.portal_logins import PortalLogin
@@ -19,10 +18,18 @@ from shared.http.bodies import path_id
 from shared.http.fields import Body
 from shared.http.keys import CLOCK
 from shared.http.pages import render, see_other
+from shared.http.times import short_time
+
+# What a redirect has the page say; the address carries the key and no words.
+_NOTICES = {
+    "updated": "The face sheet was updated.",
+    "unlocked": "The portal login is not locked any more.",
+    "signed-out": "The portal login was signed out everywhere.",
+}
 
 
-class UnlockForm(Body):
-    """The button beside a lock."""
+class LoginForm(Body):
+    """A button that is about one of the client's portal logins."""
 
     login: UUID
 
@@ -42,9 +49,8 @@ async def show(request: web.Request) -> web.StreamResponse:
         portal_url=request.app[CREDENTIALS].portal_address(sheet.agency),
         edit_url=url(request, f"clients/{sheet.client.id}/edit"),
         locks=_locks(request, sheet),
-        unlock_url=url(request, f"clients/{sheet.client.id}/unlock"),
-        updated="updated" in request.query,
-        unlocked="unlocked" in request.query,
+        client_url=url(request, f"clients/{sheet.client.id}"),
+        notice=_NOTICES.get("updated" if "updated" in request.query else request.query.get("done", "")),
         crumbs=crumbs,
     )
 
@@ -62,8 +68,19 @@ def _locks(request: web.Request, sheet: FaceSheet) -> list[tuple[PortalLogin, st
 @for_staff
 async def unlock(request: web.Request) -> web.StreamResponse:
     """Lift a portal login's lock."""
-    form = await read_own_form(request, UnlockForm)
+    await portal_logins.unlock(request.app[WORK], actor=request[VISITOR].actor, login_id=await _login(request))
+    return see_other(url(request, f"clients/{path_id(request)}", done="unlocked"))
+
+
+@for_staff
+async def sign_out(request: web.Request) -> web.StreamResponse:
+    """End all sessions of a portal login."""
+    await portal_logins.sign_out(request.app[WORK], actor=request[VISITOR].actor, login_id=await _login(request))
+    return see_other(url(request, f"clients/{path_id(request)}", done="signed-out"))
+
+
+async def _login(request: web.Request) -> UUID:
+    form = await read_own_form(request, LoginForm)
     if form.model is None:
         raise NotFound
-    await portal_logins.unlock(request.app[WORK], actor=request[VISITOR].actor, login_id=form.model.login)
-    return see_other(url(request, f"clients/{path_id(request)}", unlocked="1"))
+    return form.model.login

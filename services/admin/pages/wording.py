@@ -22,13 +22,6 @@ def log_time(moment: datetime, zone: ZoneInfo) -> str:
     return f"{local.month}/{local.day}/{local.year} {local.hour % 12 or 12}:{local:%M:%S} {half}"
 
 
-def short_time(moment: datetime, zone: ZoneInfo) -> str:
-    """``6/16/2022 9:46 AM``, for what is about to come."""
-    local = moment.astimezone(zone)
-    half = "AM" if local.hour < 12 else "PM"
-    return f"{local.month}/{local.day}/{local.year} {local.hour % 12 or 12}:{local:%M} {half}"
-
-
 def case_facts(case: Case) -> str:
     """A case's program and dates in one line."""
     dates = f"opened {us_date(case.opened_on)}" if case.opened_on else ""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
 from services.admin.use_cases.portal_logins import end_sessions
-from shared.accounts import agencies, clients, field_blocks, portal_logins
+from shared.accounts import agencies, clients, field_blocks, portal_logins, sessions
 from shared.accounts.agencies import Agency
 from shared.accounts.clients import Case, Client, ClientFound, ClientNumberTaken, DynamicFields
 from shared.accounts.field_blocks import Block
@@ -51,6 +51,8 @@ class FaceSheet:
     cases: Sequence[Case]
     blocks: Sequence[Block]
     logins: Sequence[PortalLogin]
+    # How many sessions of each login are open now; those with none are left out.
+    open_sessions: Mapping[UUID, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,7 @@ async def _read(tx: Transaction, client_id: UUID) -> FaceSheet:
         cases=await clients.cases_of(tx.conn, client_id),
         blocks=await field_blocks.of_agency(tx.conn),
         logins=await portal_logins.of_client(tx.conn, client_id),
+        open_sessions=await sessions.open_of_client(tx.conn, client_id, tx.now),
     )
 
 

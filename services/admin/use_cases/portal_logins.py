@@ -235,6 +235,17 @@ async def unlock(work: Work, *, actor: Actor, login_id: UUID) -> PortalLogin:
     return replace(login, locked_until=None)
 
 
+@needs(Right.MANAGE_PORTAL_LOGINS)
+async def sign_out(work: Work, *, actor: Actor, login_id: UUID) -> PortalLogin:
+    """End all sessions of a portal login; its password stays good. Raises NotFound."""
+    async with work.transaction(actor) as tx:
+        login = await portal_logins.lock(tx.conn, login_id)
+        if login is None:
+            raise NotFound
+        await end_sessions(tx, login)
+    return login
+
+
 async def end_sessions(tx: Transaction, login: PortalLogin) -> None:
     """End a login's sessions, each with its event, and void whatever could set its password."""
     await sessions.void_password_tokens(tx.conn, login.id, tx.now)

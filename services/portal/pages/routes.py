@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from services.portal.pages import home, passwords, signing_in
+from services.portal.pages import home, passwords, sessions, signing_in
 from services.portal.use_cases.resets import RESET_PATH
 
 # As agencies' slugs are; anything else is no address of ours.
@@ -21,6 +21,9 @@ def page_routes() -> list[web.RouteDef]:
         web.post(f"{_SLUG}/sign-out", signing_in.sign_out),
         web.get(f"{_SLUG}/session", signing_in.still_signed_in),
         web.get(f"{_SLUG}/activity", home.activity),
+        web.get(f"{_SLUG}/{sessions.PAGE}", sessions.show),
+        web.post(f"{_SLUG}/{sessions.PAGE}/end", sessions.end_one),
+        web.post(f"{_SLUG}/{sessions.PAGE}/end-others", sessions.end_others),
         web.get(f"{_SLUG}/choose-password", passwords.show_choice),
         web.post(f"{_SLUG}/choose-password", passwords.submit_choice),
         web.get(f"{_SLUG}/change-password", passwords.show_change),

@@ -14,6 +14,7 @@ from shared.accounts.agencies import Agency
 from shared.accounts.clients import ClientNames
 from shared.accounts.portal_logins import PortalLogin
 from shared.accounts.sessions import PasswordTokenPurpose
+from shared.accounts.sign_in_budgets import FAILURES
 from shared.actors import Actor
 from shared.db import Connection
 from shared.deliveries import store as deliveries
@@ -151,6 +152,7 @@ async def change(
     owner = await _owner_by_id(work, actor)
     current = owner.login.password_hash
     if not await hasher.verify(current, current_password):
+        await _count_wrong(work, actor, owner)
         raise InvalidFields(FieldError("current_password", "This is not your current password."))
     if normalized(new_password) == normalized(current_password):
         raise PasswordRefused("Choose another password than the current one.")
@@ -166,6 +168,21 @@ async def change(
         changed = PortalPasswordChanged(username=login.username, how="own")
         await _set(tx, login, new_hash, changed, but=session.id)
         return await _go_on(tx, owner.agency, login, session.id, signer, with_cookie=with_cookie)
+
+
+async def _count_wrong(work: Work, actor: Actor, owner: _Owner) -> None:
+    """Whoever found an open session must not find out the password as well: it ends. Raises NotSignedIn."""
+    if actor.session_id is None:
+        raise NotSignedIn
+    async with work.transaction(actor) as tx:
+        wrong = await sessions.count_wrong_password(tx.conn, actor.session_id)
+        if wrong < FAILURES:
+            return
+        if await sessions.end(tx.conn, actor.session_id, "revoked", tx.now):
+            login = owner.login
+            event = access.ended_event("portal", login.username, "revoked", person_id=login.id, client_id=login.client_id)
+            await tx.append(*event)
+    raise NotSignedIn
 
 
 async def _owner_by_id(work: Work, actor: Actor) -> _Owner:

@@ -24,3 +24,6 @@ create policy one_agency on accounts.sign_in_budgets to portico_admin, portico_p
 create policy portal_kind on accounts.sign_in_budgets as restrictive to portico_portal
     using (kind = 'portal') with check (kind = 'portal');
 grant select, insert, update on accounts.sign_in_budgets to portico_admin, portico_portal;
+
+-- Whoever is signed in and guesses the current password, to change it, has as many tries in a session.
+alter table accounts.sessions add column wrong_passwords smallint not null default 0;
