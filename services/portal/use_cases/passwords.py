@@ -19,6 +19,7 @@ from shared.actors import Actor
 from shared.db import Connection
 from shared.deliveries import store as deliveries
 from shared.errors import DomainError, FieldError, InvalidFields, NotSignedIn
+from shared.events import Payload, Subject
 from shared.events.catalogue import PortalLoginUnlocked, PortalPasswordChanged
 from shared.outbox import Transaction, Work
 from shared.rights import Right, needs
@@ -126,10 +127,13 @@ async def _set(
     await sessions.void_password_tokens(tx.conn, login.id, tx.now)
     await tx.append(event, subject_of(login))
     ended = await sessions.end_of_login(tx.conn, login.id, "revoked", tx.now, but=but)
-    end = access.ended_event("portal", login.username, "revoked", person_id=login.id, client_id=login.client_id)
-    await tx.append_all([end for _ in ended])
+    await tx.append_all([_revoked(login) for _ in ended])
     # What an e-mail on its way carries is no longer good.
     await deliveries.end_open(tx, portal_login_id=login.id, client_id=login.client_id, state="superseded")
+
+
+def _revoked(login: PortalLogin) -> tuple[Payload, Subject]:
+    return access.ended_event("portal", login.username, "revoked", person_id=login.id, client_id=login.client_id)
 
 
 @needs(Right.CHANGE_OWN_PASSWORD)
@@ -179,9 +183,7 @@ async def _count_wrong(work: Work, actor: Actor, owner: _Owner) -> None:
         if wrong < FAILURES:
             return
         if await sessions.end(tx.conn, actor.session_id, "revoked", tx.now):
-            login = owner.login
-            event = access.ended_event("portal", login.username, "revoked", person_id=login.id, client_id=login.client_id)
-            await tx.append(*event)
+            await tx.append(*_revoked(owner.login))
     raise NotSignedIn
 
 
