@@ -118,3 +118,8 @@ async def update(conn: Connection, login: PortalLogin) -> int:
 async def set_own_password(conn: Connection, login_id: UUID, password_hash: str, now: datetime) -> None:
     """The owner's own password; a temporary one is dead from now on."""
     await conn.execute(SQL["set_own_password"], login_id, password_hash, now)
+
+
+async def renew_hash(conn: Connection, login_id: UUID, old: str, new: str) -> None:
+    """Keep the same password at another cost, unless it was changed meanwhile."""
+    await conn.execute(SQL["renew_hash"], login_id, old, new)

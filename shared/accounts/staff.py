@@ -59,3 +59,8 @@ async def insert(conn: Connection, agency_id: UUID, user: StaffUser, created_at:
 async def set_password(conn: Connection, staff_user_id: UUID, password_hash: str) -> None:
     """A new password for a staff user."""
     await conn.execute(SQL["set_password"], staff_user_id, password_hash)
+
+
+async def renew_hash(conn: Connection, staff_user_id: UUID, old: str, new: str) -> None:
+    """Keep the same password at another cost, unless it was changed meanwhile."""
+    await conn.execute(SQL["renew_hash"], staff_user_id, old, new)

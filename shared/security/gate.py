@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from shared.security.passwords import PasswordHasher
+from shared.errors import Busy
+from shared.security.passwords import PasswordHasher, outdated
 from shared.security.throttle import Throttle
 
 
@@ -26,3 +27,15 @@ class Gate:
         if proved:
             await self._throttle.give_back(taken)
         return proved
+
+    async def renewed(self, stored: str | None, password: str) -> str | None:
+        """The hash at today's cost, for a right password that was stored at another one; None when there is no need.
+
+        When there is too much to do, the next sign-in is as good.
+        """
+        if stored is None or not outdated(stored):
+            return None
+        try:
+            return await self._hasher.hash(password)
+        except Busy:
+            return None

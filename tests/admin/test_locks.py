@@ -27,7 +27,6 @@ async def lock(town: Town, login: dict[str, Any], clock: FakeClock) -> None:
 
 
 async def test_the_api_says_until_when_a_login_is_locked_and_unlocks_it(api: Api, town: Town, clock: FakeClock) -> None:
-    await api.sign_in()
     login = await api.login(town.client)
     assert login["locked_until"] is None
     await lock(town, login, clock)
@@ -44,7 +43,6 @@ async def test_the_api_says_until_when_a_login_is_locked_and_unlocks_it(api: Api
 
 
 async def test_a_lock_that_is_over_is_none(api: Api, town: Town, clock: FakeClock) -> None:
-    await api.sign_in()
     login = await api.login(town.client)
     await lock(town, login, clock)
     clock.advance(seconds=FIRST_LOCK.total_seconds())
@@ -53,7 +51,6 @@ async def test_a_lock_that_is_over_is_none(api: Api, town: Town, clock: FakeCloc
 
 
 async def test_another_agencys_login_is_not_there_to_unlock(api: Api, town: Town, clock: FakeClock) -> None:
-    await api.sign_in()
     login = await api.login(town.client)
     await lock(town, login, clock)
     other = await town.world.agency("lakeside", name="Lakeside")
@@ -65,7 +62,6 @@ async def test_another_agencys_login_is_not_there_to_unlock(api: Api, town: Town
 
 
 async def test_the_face_sheet_shows_a_lock_and_lifts_it(http: Http, api: Api, town: Town, clock: FakeClock) -> None:
-    await api.sign_in()
     await lock(town, await api.login(town.client), clock)
     browser = Browser(http)
     await browser.sign_in()

@@ -66,6 +66,11 @@ async def sign_in(
     # Not raised before: the refusal's event has to be committed.
     if result is None:
         raise BadCredentials
+    if user is not None and stored is not None:
+        renewed = await gate.renewed(stored, password)
+        if renewed is not None:
+            async with work.pool.transaction(agency.id) as conn:
+                await staff.renew_hash(conn, user.id, stored, renewed)
     return result
 
 

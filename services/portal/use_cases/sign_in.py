@@ -86,6 +86,11 @@ async def sign_in(
         )
     if isinstance(result, DomainError):
         raise result
+    if isinstance(result, SignedIn) and login is not None and login.password_hash is not None:
+        renewed = await gate.renewed(login.password_hash, password)
+        if renewed is not None:
+            async with work.pool.transaction(agency.id) as conn:
+                await portal_logins.renew_hash(conn, login.id, login.password_hash, renewed)
     return result
 
 

@@ -44,6 +44,10 @@ update accounts.portal_logins set email = $2, representative = $3, active = $4, 
     version = version + 1, updated_at = $9
 where id = $1 returning version;
 
+-- name: renew_hash
+-- The same password at another cost, unless it was changed meanwhile.
+update accounts.portal_logins set password_hash = $3 where id = $1 and password_hash = $2;
+
 -- name: set_own_password
 -- The owner's own password; a temporary one is dead from now on.
 update accounts.portal_logins set password_hash = $2, temporary_password_hash = null,
