@@ -45,7 +45,7 @@ async def test_staff_end_their_other_sessions(http: Http, api: Api, town: Town) 
 async def test_the_page_of_ones_sessions(http: Http, api: Api, town: Town) -> None:
     browser = Browser(http)
     await browser.sign_in()
-    assert "Your sessions" in (await browser.get("")).words
+    assert "Sessions" in (await browser.get("")).words
     page = await browser.get("sessions")
     form = page.form('sessions/end"')
     done = await browser.post("sessions/end", form)
