@@ -42,6 +42,8 @@ class PortalLogin:
     version: int
     created_at: datetime
     updated_at: datetime
+    # Since when the owner has not signed in with an e-mail address that staff have put in.
+    email_unconfirmed_since: datetime | None = None
     locked_until: datetime | None = None
 
     def locked(self, now: datetime) -> bool:
@@ -123,3 +125,8 @@ async def set_own_password(conn: Connection, login_id: UUID, password_hash: str,
 async def renew_hash(conn: Connection, login_id: UUID, old: str, new: str) -> None:
     """Keep the same password at another cost, unless it was changed meanwhile."""
     await conn.execute(SQL["renew_hash"], login_id, old, new)
+
+
+async def confirm_email(conn: Connection, login_id: UUID) -> None:
+    """The owner got in, so the address that staff have put in is theirs."""
+    await conn.execute(SQL["confirm_email"], login_id)

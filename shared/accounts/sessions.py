@@ -213,6 +213,12 @@ async def last_reset(conn: Connection, portal_login_id: UUID, now: datetime) -> 
     return found
 
 
+async def resets_since(conn: Connection, portal_login_id: UUID, since: datetime) -> int:
+    """How often a reset was asked for since then."""
+    count: int = await conn.fetchval(SQL["resets_since"], portal_login_id, since)
+    return count
+
+
 async def void_resets(conn: Connection, portal_login_id: UUID, now: datetime) -> None:
     """The reset tokens that are open can no longer set this login's password."""
     await conn.execute(SQL["void_resets"], portal_login_id, now)

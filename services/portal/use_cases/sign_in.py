@@ -166,6 +166,8 @@ async def begin_session(
     tokens = None
     if not with_cookie:
         tokens = await access.first_tokens(tx, signer=signer, kind="portal", person_id=login.id, session_id=session_id)
+    if login.email_unconfirmed_since is not None:
+        await portal_logins.confirm_email(tx.conn, login.id)
     await tx.append(PortalSessionStarted(username=login.username), subject_of(login))
     return SignedIn(agency, session_id, cookie, tokens)
 

@@ -27,3 +27,8 @@ grant select, insert, update on accounts.sign_in_budgets to portico_admin, porti
 
 -- Whoever is signed in and guesses the current password, to change it, has as many tries in a session.
 alter table accounts.sessions add column wrong_passwords smallint not null default 0;
+
+-- Since when the owner has not signed in with an e-mail address that staff have put in: whoever gave staff a wrong one must
+-- not get into the login with it right away.
+alter table accounts.portal_logins add column email_unconfirmed_since timestamptz;
+grant update (email_unconfirmed_since) on accounts.portal_logins to portico_portal;

@@ -105,6 +105,10 @@ where digest = $1 and used_at is null and expires_at > $2 for update;
 select max(issued_at) from accounts.password_tokens
 where portal_login_id = $1 and purpose = 'reset' and used_at is null and expires_at > $2;
 
+-- name: resets_since
+-- How often a reset was asked for.
+select count(*) from accounts.password_tokens where portal_login_id = $1 and purpose = 'reset' and issued_at > $2;
+
 -- name: void_resets
 -- A newer reset takes the place of those that are open.
 update accounts.password_tokens set used_at = $2 where portal_login_id = $1 and purpose = 'reset' and used_at is null;
