@@ -6,6 +6,7 @@ from aiohttp import web
 
 from services.portal.audit_client import AuditClient
 from services.portal.settings import PortalSettings
+from services.portal.use_cases.reports import Notices
 from services.portal.use_cases.resets import Resets
 from services.portal.visitor import Visitor
 from shared.accounts.agencies import Agency
@@ -13,6 +14,7 @@ from shared.accounts_service import GATE, HASHER, KEY_RING, SIGNER, VERIFIER, WO
 
 SETTINGS = web.AppKey("settings", PortalSettings)
 RESETS = web.AppKey("resets", Resets)
+NOTICES = web.AppKey("notices", Notices)
 AUDIT = web.AppKey("audit", AuditClient)
 
 AGENCY = web.RequestKey("agency", Agency)
@@ -24,6 +26,7 @@ __all__ = [
     "GATE",
     "HASHER",
     "KEY_RING",
+    "NOTICES",
     "RESETS",
     "SETTINGS",
     "SIGNER",

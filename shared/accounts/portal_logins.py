@@ -44,6 +44,8 @@ class PortalLogin:
     updated_at: datetime
     # Since when the owner has not signed in with an e-mail address that staff have put in.
     email_unconfirmed_since: datetime | None = None
+    # Since when nobody gets in, because its owner said that somebody else had changed the password.
+    reported_at: datetime | None = None
     locked_until: datetime | None = None
 
     def locked(self, now: datetime) -> bool:
@@ -113,6 +115,7 @@ async def update(conn: Connection, login: PortalLogin) -> int:
         login.temporary_password_expires_at,
         login.credential_due,
         login.updated_at,
+        login.reported_at,
     )
     return version
 
@@ -130,3 +133,8 @@ async def renew_hash(conn: Connection, login_id: UUID, old: str, new: str) -> No
 async def confirm_email(conn: Connection, login_id: UUID) -> None:
     """The owner got in, so the address that staff have put in is theirs."""
     await conn.execute(SQL["confirm_email"], login_id)
+
+
+async def report(conn: Connection, login_id: UUID, now: datetime) -> None:
+    """Its owner said that somebody else had changed the password: nobody gets in any more."""
+    await conn.execute(SQL["report"], login_id, now)

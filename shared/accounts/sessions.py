@@ -19,7 +19,7 @@ SQL = named_queries(__package__, "sql/sessions.sql")
 
 SessionKind = Literal["staff", "portal"]
 EndReason = Literal["signed_out", "idle", "expired", "revoked"]
-PasswordTokenPurpose = Literal["temporary", "reset"]
+PasswordTokenPurpose = Literal["temporary", "reset", "report"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class RefreshToken:
 
 @dataclass(frozen=True, slots=True)
 class PasswordToken:
-    """A token that lets its bearer set a login's password once."""
+    """A token from a sign-in or an e-mail, good once: for setting a password, or for saying that somebody else has."""
 
     digest: bytes
     portal_login_id: UUID
@@ -205,6 +205,11 @@ async def lock_password_token(conn: Connection, reference: Reference, now: datet
     """The token that is presented, when it is still good, held until the transaction ends."""
     row = await conn.fetchrow(SQL["lock_password_token"], reference.digest, now)
     return PasswordToken(**row) if row else None
+
+
+async def use_password_token(conn: Connection, reference: Reference, now: datetime) -> bool:
+    """The token has been used; False when it was no good any more."""
+    return None is not await conn.fetchval(SQL["use_password_token"], reference.digest, now)
 
 
 async def last_reset(conn: Connection, portal_login_id: UUID, now: datetime) -> datetime | None:

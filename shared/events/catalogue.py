@@ -141,6 +141,19 @@ class PortalLoginLocked(Payload):
 
 
 @event(
+    "portal_login.reported",
+    activity=ActivityWording("Login Reported", "The owner of {username} said that a change was not theirs"),
+    change=ChangeWording(
+        "Portal Login", "Portal Login {username} was locked: its owner said that a change was not theirs."
+    ),
+)
+class PortalLoginReported(Payload):
+    """The owner of a portal login said that somebody else had changed the password: nobody gets in until staff act."""
+
+    username: str
+
+
+@event(
     "portal_login.unlocked",
     activity=ActivityWording("Login Unlocked", "Portal Login {username} was unlocked by {actor}"),
     change=ChangeWording("Portal Login", "Portal Login {username} was unlocked."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -100,3 +101,15 @@ async def test_a_staff_user_is_locked_after_as_many(http: Http, api: Api, town: 
     assert page.status == 303
     clock.advance(seconds=FIRST_LOCK.total_seconds())
     await api.sign_in()
+
+
+async def test_the_face_sheet_says_that_an_owner_reported_a_change(http: Http, api: Api, town: Town) -> None:
+    login = await api.login(town.client)
+    await town.execute("update accounts.portal_logins set reported_at = $1", datetime(2026, 3, 2, 15, 0, tzinfo=UTC))
+    assert (await api.get(f"portal-logins/{login['id']}")).json["reported_at"] == "2026-03-02T15:00:00Z"
+    browser = Browser(http)
+    await browser.sign_in()
+    words = (await browser.get(f"clients/{town.client.id}")).words
+    assert "The owner of cmalek said on 3/2/2026 10:00 AM that somebody else had changed the password." in words
+    answer = await api.patch(f"portal-logins/{login['id']}", {"reset_password": True})
+    assert answer.json["reported_at"] is None

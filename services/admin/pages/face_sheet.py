@@ -49,6 +49,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         portal_url=request.app[CREDENTIALS].portal_address(sheet.agency),
         edit_url=url(request, f"clients/{sheet.client.id}/edit"),
         locks=_locks(request, sheet),
+        reports=[(one, short_time(one.reported_at, sheet.agency.zone)) for one in sheet.logins if one.reported_at],
         client_url=url(request, f"clients/{sheet.client.id}"),
         notice=_NOTICES.get("updated" if "updated" in request.query else request.query.get("done", "")),
         crumbs=crumbs,

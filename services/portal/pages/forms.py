@@ -48,10 +48,14 @@ class ChangePasswordForm(NewPasswordForm):
     current_password: Password
 
 
-class ResetForm(NewPasswordForm):
-    """The same with the code from an e-mail."""
+class CodeForm(Body):
+    """A code from an e-mail."""
 
     code: Annotated[str, Field(max_length=1000), AfterValidator(_code)]
+
+
+class ResetForm(NewPasswordForm, CodeForm):
+    """A new password with the code from an e-mail."""
 
 
 class ForgotForm(Body):

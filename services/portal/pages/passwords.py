@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from services.portal.keys import HASHER, RESETS, SIGNER, VISITOR, WORK
+from services.portal.keys import HASHER, NOTICES, RESETS, SIGNER, VISITOR, WORK
 from services.portal.pages.forms import (
     ChangePasswordForm,
     ForgotForm,
@@ -37,6 +37,7 @@ async def _choose(request: web.Request, token: str, purpose: PasswordTokenPurpos
         request.app[WORK],
         request.app[HASHER],
         request.app[SIGNER],
+        request.app[NOTICES],
         token=token,
         purpose=purpose,
         new_password=form.new_password.get_secret_value(),
@@ -108,6 +109,8 @@ async def submit_change(request: web.Request) -> web.StreamResponse:
                 request.app[WORK],
                 request.app[HASHER],
                 request.app[SIGNER],
+                request.app[NOTICES],
+                request.app[NOTICES],
                 actor=visitor.actor,
                 current_password=form.model.current_password.get_secret_value(),
                 new_password=form.model.new_password.get_secret_value(),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from services.portal.pages import home, passwords, sessions, signing_in
+from services.portal.pages import home, passwords, reports, sessions, signing_in
+from services.portal.use_cases.reports import REPORT_PATH
 from services.portal.use_cases.resets import RESET_PATH
 
 # As agencies' slugs are; anything else is no address of ours.
@@ -32,4 +33,6 @@ def page_routes() -> list[web.RouteDef]:
         web.post(f"{_SLUG}/forgot-password", passwords.submit_forgot),
         web.get(f"{_SLUG}/{RESET_PATH}", passwords.show_reset),
         web.post(f"{_SLUG}/{RESET_PATH}", passwords.submit_reset),
+        web.get(f"{_SLUG}/{REPORT_PATH}", reports.show),
+        web.post(f"{_SLUG}/{REPORT_PATH}", reports.submit),
     ]

@@ -100,7 +100,7 @@ async def _request(work: Work, resets: Resets, slug: str, username: str, email: 
 
 async def _may_have(tx: Transaction, login: PortalLogin) -> bool:
     # A login that staff gave no password yet gets none here either.
-    if not login.active or login.password_state(tx.now) == "none":
+    if not login.active or login.reported_at is not None or login.password_state(tx.now) == "none":
         return False
     if await deliveries.open_mail(tx.conn, login.id) == "temporary_password":
         # What they need is on its way, and a reset would take its place in the queue.

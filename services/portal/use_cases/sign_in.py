@@ -96,7 +96,7 @@ async def sign_in(
 
 def _stored(login: PortalLogin | None) -> str | None:
     """The one hash that can let this login in; a pending temporary password replaces an own one."""
-    if login is None or not login.active:
+    if login is None or not login.active or login.reported_at is not None:
         return None
     return login.temporary_password_hash or login.password_hash
 
@@ -175,6 +175,8 @@ async def begin_session(
 def _refusal(tx: Transaction, login: PortalLogin) -> PortalSessionRefused:
     if not login.active:
         return PortalSessionRefused(username=login.username, reason="inactive")
+    if login.reported_at is not None:
+        return PortalSessionRefused(username=login.username, reason="locked")
     if login.password_state(tx.now) == "none":
         return PortalSessionRefused(username=login.username, reason="no_password")
     return PortalSessionRefused(username=login.username, reason="wrong_password")

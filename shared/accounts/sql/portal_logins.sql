@@ -1,7 +1,7 @@
 -- name: of_client
 -- A client's portal logins in the order in which they were added.
 select id, client_id, username, email, representative, active, password_hash, temporary_password_hash,
-    temporary_password_expires_at, credential_due, version, created_at, updated_at, email_unconfirmed_since, (
+    temporary_password_expires_at, credential_due, version, created_at, updated_at, email_unconfirmed_since, reported_at, (
         select max(b.locked_until) from accounts.sign_in_budgets b where b.kind = 'portal' and b.person_id = l.id
     ) as locked_until
 from accounts.portal_logins l where client_id = $1 order by id;
@@ -9,7 +9,7 @@ from accounts.portal_logins l where client_id = $1 order by id;
 -- name: by_id
 -- One portal login.
 select id, client_id, username, email, representative, active, password_hash, temporary_password_hash,
-    temporary_password_expires_at, credential_due, version, created_at, updated_at, email_unconfirmed_since, (
+    temporary_password_expires_at, credential_due, version, created_at, updated_at, email_unconfirmed_since, reported_at, (
         select max(b.locked_until) from accounts.sign_in_budgets b where b.kind = 'portal' and b.person_id = l.id
     ) as locked_until
 from accounts.portal_logins l where id = $1;
@@ -17,7 +17,7 @@ from accounts.portal_logins l where id = $1;
 -- name: lock
 -- One portal login that nobody else changes until this transaction ends.
 select id, client_id, username, email, representative, active, password_hash, temporary_password_hash,
-    temporary_password_expires_at, credential_due, version, created_at, updated_at, email_unconfirmed_since, (
+    temporary_password_expires_at, credential_due, version, created_at, updated_at, email_unconfirmed_since, reported_at, (
         select max(b.locked_until) from accounts.sign_in_budgets b where b.kind = 'portal' and b.person_id = l.id
     ) as locked_until
 from accounts.portal_logins l where id = $1 for update of l;
@@ -25,7 +25,7 @@ from accounts.portal_logins l where id = $1 for update of l;
 -- name: by_username
 -- For a sign-in: whatever the case in which it was typed.
 select id, client_id, username, email, representative, active, password_hash, temporary_password_hash,
-    temporary_password_expires_at, credential_due, version, created_at, updated_at, email_unconfirmed_since, (
+    temporary_password_expires_at, credential_due, version, created_at, updated_at, email_unconfirmed_since, reported_at, (
         select max(b.locked_until) from accounts.sign_in_budgets b where b.kind = 'portal' and b.person_id = l.id
     ) as locked_until
 from accounts.portal_logins l where lower(username) = lower($1);
@@ -42,7 +42,7 @@ on conflict (agency_id, lower(username)) do nothing returning id;
 update accounts.portal_logins set email = $2, representative = $3, active = $4, password_hash = $5,
     temporary_password_hash = $6, temporary_password_expires_at = $7, credential_due = $8,
     version = version + 1, updated_at = $9,
-    email_unconfirmed_since = case when email = $2 then email_unconfirmed_since else $9 end
+    email_unconfirmed_since = case when email = $2 then email_unconfirmed_since else $9 end, reported_at = $10
 where id = $1 returning version;
 
 -- name: renew_hash
@@ -58,3 +58,7 @@ where id = $1;
 -- name: confirm_email
 -- The owner got in: whatever address staff have put in is theirs.
 update accounts.portal_logins set email_unconfirmed_since = null where id = $1 and email_unconfirmed_since is not null;
+
+-- name: report
+-- Nobody gets in any more.
+update accounts.portal_logins set reported_at = $2, updated_at = $2 where id = $1;

@@ -100,6 +100,10 @@ values ($1, $2, $3, $4, $5, $6);
 select digest, portal_login_id, purpose, expires_at from accounts.password_tokens
 where digest = $1 and used_at is null and expires_at > $2 for update;
 
+-- name: use_password_token
+-- It is used, once.
+update accounts.password_tokens set used_at = $2 where digest = $1 and used_at is null and expires_at > $2 returning digest;
+
 -- name: last_reset
 -- When the reset that is still open was asked for.
 select max(issued_at) from accounts.password_tokens
@@ -114,5 +118,6 @@ select count(*) from accounts.password_tokens where portal_login_id = $1 and pur
 update accounts.password_tokens set used_at = $2 where portal_login_id = $1 and purpose = 'reset' and used_at is null;
 
 -- name: void_password_tokens
--- Whatever could set this login's password can no longer do it.
-update accounts.password_tokens set used_at = $2 where portal_login_id = $1 and used_at is null;
+-- Whatever could set this login's password can no longer do it. That an earlier change was somebody else's can still be said.
+update accounts.password_tokens set used_at = $2
+where portal_login_id = $1 and purpose <> 'report' and used_at is null;
