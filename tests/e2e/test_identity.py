@@ -13,8 +13,9 @@ from tests.e2e.conftest import VIEWPORTS, Watched
 from tests.support.product import Product
 
 
-def test_locks_and_devices(window: Watched, stack: Product, chromium: Browser, viewport: str, shots: Path) -> None:
-    owner, page = walk.an_owner(), window.page
+def _login_of(owner: walk.Owner, window: Watched, stack: Product) -> str:
+    """Staff add a portal login; answers the address of the face sheet."""
+    page = window.page
     walk.sign_in_staff(window, stack)
     walk.open_face_sheet(page, stack, "malek")
     sheet = page.url
@@ -22,6 +23,12 @@ def test_locks_and_devices(window: Watched, stack: Product, chromium: Browser, v
         page.get_by_role("button", name="Edit", exact=True)
     ).first.click()
     walk.add_login(page, owner)
+    return sheet
+
+
+def test_locks_and_devices(window: Watched, stack: Product, chromium: Browser, viewport: str, shots: Path) -> None:
+    owner, page = walk.an_owner(), window.page
+    sheet = _login_of(owner, window, stack)
 
     home = Watched(chromium.new_context(viewport=VIEWPORTS[viewport]), shots)  # type: ignore[arg-type]
     mine = home.page
@@ -68,4 +75,35 @@ def test_locks_and_devices(window: Watched, stack: Product, chromium: Browser, v
     expect(page.get_by_role("heading", name="Your Sessions")).to_be_visible()
     window.check("06-your-sessions")
     for watched in (home, elsewhere, stranger):
+        assert watched.problems == []
+
+
+def test_an_owner_locks_a_login_from_the_mail(
+    window: Watched, stack: Product, chromium: Browser, viewport: str, shots: Path
+) -> None:
+    owner, page = walk.an_owner(), window.page
+    sheet = _login_of(owner, window, stack)
+    thief = Watched(chromium.new_context(viewport=VIEWPORTS[viewport]), shots)  # type: ignore[arg-type]
+    walk.sign_in_client(thief.page, stack, owner.username, walk.temporary_password(stack, owner))
+    walk.choose_password(thief.page)
+    expect(thief.page.get_by_role("navigation", name="Client Portal Navigation Menu")).to_be_visible()
+
+    home = Watched(chromium.new_context(viewport=VIEWPORTS[viewport]), shots)  # type: ignore[arg-type]
+    mine = home.page
+    mine.goto(stack.wait_for_mail(owner.email, r"http://\S+/not-me#token=\S+"))
+    expect(mine.get_by_label("Code from the e-mail")).not_to_have_value("")
+    assert "token" not in mine.url
+    home.check("10-not-me")
+    mine.get_by_role("button", name="Lock this login").click()
+    expect(mine.get_by_role("heading", name="Call your agency")).to_be_visible()
+    home.check("11-locked")
+    thief.page.reload()
+    expect(thief.page.get_by_role("button", name="Sign in")).to_be_visible()
+    walk.sign_in_client(thief.page, stack, owner.username, walk.OWN_PASSWORD)
+    expect(thief.page.get_by_role("alert")).to_contain_text("not right")
+
+    page.goto(sheet)
+    expect(page.get_by_text(re.compile(f"The owner of {owner.username} said on"))).to_be_visible()
+    window.check("12-reported")
+    for watched in (home, thief):
         assert watched.problems == []
