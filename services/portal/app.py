@@ -16,7 +16,7 @@ from services.portal.pages.errors import render_error
 from services.portal.pages.routes import page_routes
 from services.portal.pages.visitors import page_context
 from services.portal.settings import ISSUER, PortalSettings
-from services.portal.use_cases.reports import Notices
+from services.portal.use_cases.notices import Notices
 from services.portal.use_cases.resets import Resets
 from shared.accounts_service import HTTP, AccountsService
 from shared.clock import Clock, system_clock

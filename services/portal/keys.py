@@ -6,7 +6,7 @@ from aiohttp import web
 
 from services.portal.audit_client import AuditClient
 from services.portal.settings import PortalSettings
-from services.portal.use_cases.reports import Notices
+from services.portal.use_cases.notices import Notices
 from services.portal.use_cases.resets import Resets
 from services.portal.visitor import Visitor
 from shared.accounts.agencies import Agency

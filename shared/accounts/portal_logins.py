@@ -82,6 +82,11 @@ async def by_username(conn: Connection, username: str) -> PortalLogin | None:
     return PortalLogin(**row) if row else None
 
 
+async def active_by_email(conn: Connection, email: str, limit: int) -> list[PortalLogin]:
+    """Active portal logins with this address at the transaction's agency; whether they are locked is not looked up."""
+    return [PortalLogin(**row) for row in await conn.fetch(SQL["active_by_email"], email, limit)]
+
+
 async def insert(conn: Connection, agency_id: UUID, login: PortalLogin) -> None:
     """Add a portal login. Raises UsernameTaken."""
     added = await conn.fetchval(

@@ -15,8 +15,8 @@ from shared.outbox import Transaction
 
 SQL = named_queries(__package__, "sql/deliveries.sql")
 
-MailName = Literal["temporary_password", "password_reset", "password_changed"]
-NOTICES: Final[tuple[MailName, ...]] = ("password_changed",)
+MailName = Literal["temporary_password", "password_reset", "password_changed", "username"]
+NOTICES: Final[tuple[MailName, ...]] = ("password_changed", "username")
 """They tell what has happened, so nothing that happens later takes them back."""
 DeliveryState = Literal["queued", "sending", "accepted", "failed", "expired", "superseded", "cancelled"]
 
@@ -117,6 +117,14 @@ async def open_mail(conn: Connection, portal_login_id: UUID) -> MailName | None:
     """Which credential of a login is on its way right now."""
     found: MailName | None = await conn.fetchval(SQL["open_mail"], portal_login_id, list(NOTICES))
     return found
+
+
+async def sent_since(
+    conn: Connection, portal_login_id: UUID, mail: MailName, since: datetime
+) -> tuple[datetime | None, int]:
+    """When a login's latest e-mail of this kind was asked for, if it was since then, and how many there were."""
+    row = await conn.fetchrow(SQL["sent_since"], portal_login_id, mail, since)
+    return (row["latest"], row["count"]) if row else (None, 0)
 
 
 async def of_login(conn: Connection, portal_login_id: UUID, *, before: UUID | None, limit: int) -> list[Delivery]:

@@ -185,6 +185,16 @@ class PortalPasswordResetRequested(Payload):
     username: str
 
 
+@event(
+    "portal_username.requested",
+    activity=ActivityWording("Username Requested", "An e-mail with the username {username} was requested"),
+)
+class PortalUsernameRequested(Payload):
+    """Somebody who knows the e-mail address of a login asked for its username, which is mailed there."""
+
+    username: str
+
+
 class BlockChanges(BaseModel):
     """The entries of one dynamic field block that were set; each change's field is the entry's key."""
 

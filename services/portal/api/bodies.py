@@ -59,6 +59,13 @@ class ResetPassword(Body):
     new_password: Password
 
 
+class ForgotUsername(Body):
+    """Where the username is to be mailed: the address that the login has."""
+
+    agency: AgencySlug
+    email: Email
+
+
 class Report(Body):
     """The code from an e-mail about a changed password."""
 

@@ -9,12 +9,13 @@ from services.portal.api.bodies import (
     ChangePassword,
     ChoosePassword,
     ForgotPassword,
+    ForgotUsername,
     NewPassword,
     Report,
     ResetPassword,
 )
 from services.portal.keys import HASHER, NOTICES, RESETS, SIGNER, WORK
-from services.portal.use_cases import passwords, reports, resets
+from services.portal.use_cases import passwords, reports, resets, usernames
 from services.portal.use_cases.passwords import PasswordChangeExpired, ResetExpired
 from services.portal.use_cases.reports import ReportExpired
 from services.portal.use_cases.sign_in import SignedIn
@@ -107,6 +108,16 @@ async def forgot_password(request: web.Request) -> web.Response:
         username=body.username,
         email=body.email,
         origin=origin_of(request),
+    )
+    return web.Response(status=202)
+
+
+@operation("Ask for the username by e-mail", body=ForgotUsername, answers={202: None}, security=None, tag=TAG)
+async def forgot_username(request: web.Request) -> web.Response:
+    """The answer is the same whether or not there is such a login, and comes after the same time."""
+    body = await read_json(request, ForgotUsername)
+    await usernames.request(
+        request.app[WORK], request.app[NOTICES], slug=body.agency, email=body.email, origin=origin_of(request)
     )
     return web.Response(status=202)
 

@@ -65,6 +65,12 @@ class ForgotForm(Body):
     email: Email
 
 
+class ForgotUsernameForm(Body):
+    """Where the username is to be mailed."""
+
+    email: Email
+
+
 class NoFields(Body):
     """A form that is a button."""
 

@@ -10,6 +10,7 @@ from services.portal.keys import HASHER, NOTICES, RESETS, SIGNER, VISITOR, WORK
 from services.portal.pages.forms import (
     ChangePasswordForm,
     ForgotForm,
+    ForgotUsernameForm,
     NewPasswordForm,
     ResetForm,
     read_own_form,
@@ -17,10 +18,11 @@ from services.portal.pages.forms import (
 )
 from services.portal.pages.signing_in import enter
 from services.portal.pages.visitors import DOOR, agency_of, choice_cookie, for_visitors, url
-from services.portal.use_cases import passwords, resets
+from services.portal.use_cases import passwords, resets, usernames
 from services.portal.use_cases.passwords import PasswordChangeExpired, ResetExpired
 from services.portal.use_cases.sign_in import SignedIn
 from shared.accounts.sessions import PasswordTokenPurpose
+from shared.doors import origin_of
 from shared.errors import InvalidFields
 from shared.http.csrf import check_csrf, csrf_token
 from shared.http.forms import Form, read_form
@@ -145,9 +147,31 @@ async def submit_forgot(request: web.Request) -> web.StreamResponse:
         slug=agency.slug,
         username=form.model.username,
         email=form.model.email,
-        origin=DOOR.origin(request),
+        origin=origin_of(request),
     )
     return see_other(url(request, "forgot-password", sent="1"))
+
+
+async def show_forgot_username(request: web.Request) -> web.StreamResponse:
+    """The page that asks for the address of a forgotten username, or says that an e-mail is on its way."""
+    await agency_of(request)
+    return render(request, "forgot_username.html", form=None, sent="sent" in request.query)
+
+
+async def submit_forgot_username(request: web.Request) -> web.StreamResponse:
+    """Ask for the username by e-mail; the next page is the same whatever address was given."""
+    agency = await agency_of(request)
+    form = await read_form(request, ForgotUsernameForm)
+    if form.model is None:
+        return render(request, "forgot_username.html", status=422, form=form, sent=False)
+    await usernames.request(
+        request.app[WORK],
+        request.app[NOTICES],
+        slug=agency.slug,
+        email=form.model.email,
+        origin=origin_of(request),
+    )
+    return see_other(url(request, "forgot-username", sent="1"))
 
 
 async def show_reset(request: web.Request) -> web.StreamResponse:

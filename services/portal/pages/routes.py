@@ -31,6 +31,8 @@ def page_routes() -> list[web.RouteDef]:
         web.post(f"{_SLUG}/change-password", passwords.submit_change),
         web.get(f"{_SLUG}/forgot-password", passwords.show_forgot),
         web.post(f"{_SLUG}/forgot-password", passwords.submit_forgot),
+        web.get(f"{_SLUG}/forgot-username", passwords.show_forgot_username),
+        web.post(f"{_SLUG}/forgot-username", passwords.submit_forgot_username),
         web.get(f"{_SLUG}/{RESET_PATH}", passwords.show_reset),
         web.post(f"{_SLUG}/{RESET_PATH}", passwords.submit_reset),
         web.get(f"{_SLUG}/{REPORT_PATH}", reports.show),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from uuid import UUID
 
-from services.portal.use_cases.reports import Notices
+from services.portal.use_cases.notices import Notices
 from services.portal.use_cases.sign_in import SignedIn, actor_of, begin_session, subject_of
 from shared.accounts import access, agencies, clients, portal_logins, sessions, sign_in_budgets
 from shared.accounts.access import Origin, SessionCookie

@@ -1,26 +1,20 @@
-"""Owners are told when their password was changed, and say so if that was not them: then nobody gets in any more."""
+"""Owners who were told that their password was changed say that it was not them: then nobody gets in any more."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Final
 
 from services.portal.use_cases.sign_in import actor_of, subject_of
 from shared.accounts import access, agencies, portal_logins, sessions
 from shared.accounts.access import Origin
-from shared.accounts.agencies import Agency
-from shared.accounts.portal_logins import PortalLogin
 from shared.deliveries import store as deliveries
-from shared.deliveries.sealing import Sealer
 from shared.errors import DomainError
 from shared.events.catalogue import PortalLoginReported
-from shared.outbox import Transaction, Work
-from shared.security.tokens import new_reference, parse_reference
+from shared.outbox import Work
+from shared.security.tokens import parse_reference
 
 REPORT_PATH: Final = "not-me"
 """The page behind the e-mail's link, below the address in its context; the code follows as ``#token=``."""
-
-GOOD_FOR: Final = timedelta(days=7)
 
 
 class ReportExpired(DomainError):
@@ -30,34 +24,6 @@ class ReportExpired(DomainError):
     """
 
     status = 401
-
-
-class Notices:
-    """Puts the e-mails about changed passwords into the queue."""
-
-    def __init__(self, sealer: Sealer, portal_base_url: str) -> None:
-        self._sealer = sealer
-        self._base_url = portal_base_url.rstrip("/")
-
-    async def password_changed(self, tx: Transaction, login: PortalLogin, agency: Agency) -> None:
-        """Tell the owner, at the login's address, with a code to say that it was somebody else."""
-        reference, expires_at = new_reference(agency.id), tx.now + GOOD_FOR
-        await sessions.insert_password_token(tx.conn, reference, login.id, "report", now=tx.now, expires_at=expires_at)
-        await deliveries.queue(
-            tx,
-            sealer=self._sealer,
-            mail="password_changed",
-            portal_login_id=login.id,
-            client_id=login.client_id,
-            recipient=login.email,
-            context={
-                "username": login.username,
-                "portal_url": f"{self._base_url}/{agency.slug}/",
-                "agency_name": agency.name,
-            },
-            secret=reference.text,
-            expires_at=expires_at,
-        )
 
 
 async def report(work: Work, *, token: str, origin: Origin) -> None:

@@ -30,6 +30,13 @@ select id, client_id, username, email, representative, active, password_hash, te
     ) as locked_until
 from accounts.portal_logins l where lower(username) = lower($1);
 
+-- name: active_by_email
+-- For somebody who has forgotten the username: whatever the case in which the address was typed.
+select id, client_id, username, email, representative, active, password_hash, temporary_password_hash,
+    temporary_password_expires_at, credential_due, version, created_at, updated_at, email_unconfirmed_since, reported_at,
+    null::timestamptz as locked_until
+from accounts.portal_logins where lower(email) = lower($1) and active order by id limit $2;
+
 -- name: insert
 -- A new portal login; nothing when the username is taken in whatever case.
 insert into accounts.portal_logins (id, agency_id, client_id, username, email, representative, active,

@@ -15,6 +15,11 @@ returning id, mail;
 -- Which credential of a login is on its way right now.
 select mail from mail.deliveries where portal_login_id = $1 and finished_at is null and mail <> all($2::text[]) order by id desc limit 1;
 
+-- name: sent_since
+-- How often an e-mail of this kind was asked for.
+select max(created_at) as latest, count(*) as count from mail.deliveries
+where portal_login_id = $1 and mail = $2 and created_at > $3;
+
 -- name: of_login
 -- A login's deliveries, newest first.
 select id, portal_login_id, client_id, mail, recipient, state, attempts, next_attempt_at, expires_at, created_at, finished_at
