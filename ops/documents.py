@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
 from shared.events import Payload, known_events
+from shared.rights import RIGHTS, Holder, Right
 
-_EVENTS = Path(__file__).parents[1] / "docs" / "EVENTS.md"
+_DOCS = Path(__file__).parents[1] / "docs"
 
 _INTRODUCTION = """# Events
 
@@ -26,6 +28,15 @@ Log (change type, then its first sentence). A dash means that the log does not s
 
 | event | activity | change |
 |---|---|---|
+"""
+
+
+_RIGHTS_INTRODUCTION = """# Rights
+
+Who may do what, made from the table in `shared/rights.py` by `make docs`. Everybody acts within one agency: what
+belongs to another one is not there for them (404), whatever their rights; row-level security in PostgreSQL holds that
+up under every query. A use case is opened by one right, and refuses all others (403) before it reads anything.
+
 """
 
 
@@ -63,17 +74,44 @@ def _kind(info: FieldInfo) -> str:
     return f"`{text}`{'' if info.is_required() else ', optional'}"
 
 
+_HOLDERS: Mapping[Holder, str] = {
+    "staff": "staff",
+    "supervisor": "supervisor",
+    "agency_admin": "agency admin",
+    "portal_login": "client or representative",
+    "operator": "operator",
+    "system": "system",
+}
+
+
+def rights_document() -> str:
+    """The text of docs/security/RIGHTS.md."""
+    head = f"| right | {' | '.join(_HOLDERS.values())} |\n|---|{':-:|' * len(_HOLDERS)}\n"
+    rows = (f"| {right.value} | {' | '.join(_mark(holder, right) for holder in _HOLDERS)} |\n" for right in Right)
+    return _RIGHTS_INTRODUCTION + head + "".join(rows)
+
+
+def _mark(holder: Holder, right: Right) -> str:
+    return "yes" if right in RIGHTS[holder] else "-"
+
+
+_DOCUMENTS: Mapping[str, Callable[[], str]] = {
+    "EVENTS.md": events_document,
+    "security/RIGHTS.md": rights_document,
+}
+
+
 def main() -> int:
-    """Write, or with ``--check`` compare; 1 when the document is not current."""
-    text = events_document()
-    if "--check" in sys.argv[1:]:
-        current = _EVENTS.read_text(encoding="utf-8") if _EVENTS.exists() else ""
-        if current != text:
-            print("docs/EVENTS.md is not current: run `make docs`.", file=sys.stderr)
-            return 1
-        return 0
-    _EVENTS.write_text(text, encoding="utf-8")
-    return 0
+    """Write, or with ``--check`` compare; 1 when a document is not current."""
+    stale = 0
+    for name, made in _DOCUMENTS.items():
+        path, text = _DOCS / name, made()
+        if "--check" not in sys.argv[1:]:
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            print(f"docs/{name} is not current: run `make docs`.", file=sys.stderr)
+            stale = 1
+    return stale
 
 
 if __name__ == "__main__":

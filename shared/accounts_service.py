@@ -14,6 +14,7 @@ from typing import Final
 
 from aiohttp import ClientSession, web
 from pydantic import Field
+from redis.asyncio import Redis
 
 from shared.accounts import access
 from shared.accounts.sessions import SessionKind
@@ -25,16 +26,20 @@ from shared.outbox import Work
 from shared.outbox.figures import PublisherFigures
 from shared.outbox.publisher import publishing
 from shared.outbox.reconcile import ASK_AFTER
+from shared.security.gate import Gate
 from shared.security.key_settings import SealingPublicKey, SigningKey
 from shared.security.passwords import PasswordHasher
+from shared.security.throttle import Throttle
 from shared.security.tokens import KEYS_EVERY, KeyRing, Signer, Verifier
-from shared.settings import BaseUrl, PostgresUrl, RedisUrl, ServiceSettings
+from shared.settings import BaseUrl, Networks, PostgresUrl, RedisUrl, ServiceSettings
 
 _SWEEP_EVERY_SECONDS: Final = 20
+_REDIS_SECONDS: Final = 5.0
 
 WORK = web.AppKey("work", Work)
 RELAY_POOL = web.AppKey("relay_pool", Pool)
 HASHER = web.AppKey("hasher", PasswordHasher)
+GATE = web.AppKey("gate", Gate)
 HTTP = web.AppKey("http", ClientSession)
 SIGNER = web.AppKey("signer", Signer)
 KEY_RING = web.AppKey("key_ring", KeyRing)
@@ -54,6 +59,8 @@ class AccountsServiceSettings(ServiceSettings):
     signing_key: SigningKey = Field(repr=False)
     sealing_public_key: SealingPublicKey
     audit_url: BaseUrl
+    # Where many people come from one address: offices, shelters, schools.
+    shared_networks: Networks = ()
     # After how long a published event that nobody has confirmed is asked for.
     reconcile_seconds: float = Field(default=ASK_AFTER.total_seconds(), ge=1, le=3600)
 
@@ -72,7 +79,7 @@ class AccountsService:
         app[SIGNER] = Signer(self.settings.signing_key, self.issuer, clock)
         app[KEY_RING] = KeyRing()
         app[VERIFIER] = Verifier(app[KEY_RING], clock)
-        contexts: tuple[Context, ...] = (self._databases, self._hasher, self._publisher, self._keys, self._sweep)
+        contexts: tuple[Context, ...] = (self._databases, self._gate, self._publisher, self._keys, self._sweep)
         app.cleanup_ctx.extend(contexts)
 
     @asynccontextmanager
@@ -88,12 +95,15 @@ class AccountsService:
             await asyncio.gather(pool.close(), relay_pool.close())
 
     @asynccontextmanager
-    async def _hasher(self, app: web.Application) -> AsyncIterator[None]:
+    async def _gate(self, app: web.Application) -> AsyncIterator[None]:
         app[HASHER] = PasswordHasher()
+        redis = Redis.from_url(self.settings.redis_url, socket_connect_timeout=_REDIS_SECONDS, socket_keepalive=True)
+        app[GATE] = Gate(app[HASHER], Throttle(redis, self.settings.shared_networks))
         try:
             yield
         finally:
             app[HASHER].close()
+            await redis.aclose()
 
     @asynccontextmanager
     async def _publisher(self, app: web.Application) -> AsyncIterator[None]:

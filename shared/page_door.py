@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from aiohttp import web
 
 from shared.accounts import access
-from shared.accounts.access import Presented, SessionCookie
+from shared.accounts.access import Origin, Presented, SessionCookie
 from shared.accounts.sessions import Session, SessionKind
 from shared.accounts_service import WORK
 from shared.actors import Actor
@@ -22,6 +25,10 @@ from shared.http.keys import PUBLIC_URL
 from shared.http.pages import local_path, see_other
 from shared.security.session_limits import IDLE, SEEN_EVERY
 
+# The longest that browsers keep a cookie for; it is set anew at each sign-in.
+_BROWSER_SECONDS: Final = 400 * 86_400
+_BROWSER: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_BROWSER_KEY: Final = web.RequestKey("browser", str)
 # How long before the end of an idle session its owner is asked whether to stay.
 _WARNING_SECONDS: Final = 120
 
@@ -37,6 +44,20 @@ class PageDoor:
         """The name of the session cookie at the address's agency, or of another one that goes with it."""
         secure = request.app[PUBLIC_URL].scheme == "https"
         return CookieName(self.cookie_prefix + suffix, request.match_info["slug"], secure)
+
+    def origin(self, request: web.Request) -> Origin:
+        """Where the request came from, with the browser by its own cookie. A browser that has none is given one."""
+        text = self._browser_cookie(request).read(request) or ""
+        request[_BROWSER_KEY] = text if _BROWSER.fullmatch(text) else secrets.token_urlsafe(32)
+        return replace(origin_of(request), device=hashlib.sha256(request[_BROWSER_KEY].encode()).digest())
+
+    def remember_browser(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Keep the cookie by which the browser will be known again; it names nobody and opens nothing."""
+        if _BROWSER_KEY in request:
+            self._browser_cookie(request).set(response, request[_BROWSER_KEY], max_age=_BROWSER_SECONDS)
+
+    def _browser_cookie(self, request: web.Request) -> CookieName:
+        return self.cookie(request, "_browser")
 
     def url(self, request: web.Request, page: str = "", **query: str) -> str:
         """The address of a page of this agency."""

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
+from uuid import UUID
 
 from aiohttp import web
 from pydantic import Field
 
-from shared.accounts import access
+from shared.accounts import access, own_sessions
 from shared.accounts.access import Tokens
+from shared.accounts.own_sessions import OpenSession
 from shared.accounts.sessions import SessionKind
 from shared.accounts_service import KEY_RING, SIGNER, WORK
 from shared.doors import by_bearer, origin_of
-from shared.errors import NotSignedIn
+from shared.errors import NotFound, NotSignedIn
 from shared.http.answers import json_answer, no_content
-from shared.http.bodies import read_json
-from shared.http.fields import Answer, Body, Line, Password
+from shared.http.bodies import path_id, read_json
+from shared.http.devices import device_of
+from shared.http.fields import Answer, Body, Line, Password, Timestamp
 from shared.http.openapi import operation
 
 TAG: Final = "Tokens"
@@ -37,6 +40,35 @@ class Refresh(Body):
     """A refresh token to exchange."""
 
     refresh_token: Annotated[str, Field(min_length=1, max_length=300)]
+
+
+class SessionOut(Answer):
+    """A session that is open. ``current`` is the one of the token; ``device`` says what its browser called itself."""
+
+    id: UUID
+    device: str
+    address: str | None
+    started_at: Timestamp
+    last_seen_at: Timestamp
+    current: bool
+
+    @classmethod
+    def of(cls, session: OpenSession) -> SessionOut:
+        """As it is at this moment."""
+        return cls(
+            id=session.id,
+            device=device_of(session.user_agent),
+            address=str(session.address) if session.address else None,
+            started_at=session.started_at,
+            last_seen_at=session.last_seen_at,
+            current=session.current,
+        )
+
+
+class SessionsOut(Answer):
+    """All open sessions of one person: this one first, then the latest used."""
+
+    items: tuple[SessionOut, ...]
 
 
 class Nothing(Body):
@@ -96,7 +128,31 @@ def session_routes(kind: SessionKind) -> list[web.RouteDef]:
         await access.end(request.app[WORK], actor.agency_id, kind, session, "signed_out", actor=actor)
         return no_content()
 
+    @operation("Where you are signed in", answers={200: SessionsOut}, security=security, tag=TAG)
+    async def list_sessions(request: web.Request) -> web.Response:
+        """The open sessions of the token's owner, the one of the token first."""
+        actor, _ = await by_bearer(request, kind)
+        found = await own_sessions.of_actor(request.app[WORK], actor=actor, kind=kind)
+        return json_answer(SessionsOut(items=tuple(SessionOut.of(s) for s in found)))
+
+    @operation("End a session", answers={204: None}, problems=(NotFound,), security=security, tag=TAG)
+    async def end_session(request: web.Request) -> web.Response:
+        """It ends at once and everywhere. One's own as well."""
+        actor, _ = await by_bearer(request, kind)
+        await own_sessions.end_one(request.app[WORK], actor=actor, kind=kind, session_id=path_id(request))
+        return no_content()
+
+    @operation("End all other sessions", answers={204: None}, security=security, tag=TAG)
+    async def end_other_sessions(request: web.Request) -> web.Response:
+        """All but the one of the token."""
+        actor, _ = await by_bearer(request, kind)
+        await own_sessions.end_others(request.app[WORK], actor=actor, kind=kind)
+        return no_content()
+
     return [
+        web.get("/api/v1/sessions", list_sessions),
+        web.delete("/api/v1/sessions", end_other_sessions),
+        web.delete("/api/v1/sessions/{id}", end_session),
         web.post("/api/v1/token/refresh", refresh_token),
         web.post("/api/v1/token/revoke", revoke_token),
         web.get("/.well-known/jwks.json", jwks),

@@ -11,7 +11,9 @@ from ops.stack.postgres import EmbeddedPostgres
 from ops.stack.valkey import EmbeddedValkey
 from shared.db import Pool
 from shared.outbox import Work
+from shared.security.gate import Gate
 from shared.security.passwords import PasswordHasher
+from shared.security.throttle import Throttle
 from tests.support.clock import FakeClock
 from tests.support.databases import Database, Databases
 from tests.support.loop import LoopThread
@@ -66,6 +68,13 @@ async def redis_url(valkey_server: EmbeddedValkey) -> str:
     async with Redis.from_url(valkey_server.url) as redis:
         await redis.flushall()
     return valkey_server.url
+
+
+@pytest.fixture
+async def gate(hasher: PasswordHasher, redis_url: str) -> AsyncIterator[Gate]:
+    """The gate as both services have it."""
+    async with Redis.from_url(redis_url) as redis:
+        yield Gate(hasher, Throttle(redis))
 
 
 @pytest.fixture

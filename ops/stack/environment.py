@@ -24,7 +24,16 @@ _OURS = frozenset(
         *("CELERY_BROKER_URL", "SIGNING_KEY", "SEALING_PUBLIC_KEY", "SEALING_PRIVATE_KEY", "SMTP_URL", "SMTP_SECURITY"),
         *("SEAL_KEY", "SEAL_PUBLIC_KEY", "SEALS_FILE"),
         *("HOST", "PORT", "SMTP_PORT", "PROBE_HOST", "PROBE_PORT", "PUBLIC_URL", "AUDIT_URL", "PORTAL_URL"),
-        *("LOG_LEVEL", "LOG_FORMAT", "TRUSTED_PROXIES", "MAIL_FROM", "MAIL_FOLDER", "REUSE_PORT", "HEARTBEAT_FILE"),
+        *(
+            "LOG_LEVEL",
+            "LOG_FORMAT",
+            "TRUSTED_PROXIES",
+            "SHARED_NETWORKS",
+            "MAIL_FROM",
+            "MAIL_FOLDER",
+            "REUSE_PORT",
+            "HEARTBEAT_FILE",
+        ),
         *(f"{role.upper()}_DB_PASSWORD" for role in DATABASE_ROLES),
     }
 )
@@ -72,6 +81,8 @@ class StackEnvironment:
             "LOG_LEVEL": self.log_level,
             "LOG_FORMAT": "json",
             "TRUSTED_PROXIES": self.trusted_proxies,
+            # Whoever tries this out does so from this machine, as everybody.
+            "SHARED_NETWORKS": "127.0.0.0/8,::1/128",
             "HOST": LOOPBACK,
             "PROBE_HOST": LOOPBACK,
             "PROBE_PORT": str(probe_port),

@@ -26,6 +26,7 @@ from shared.http.bodies import read_json, read_query
 from shared.http.fields import Answer, Body, Cursor, IsoDate, Limit, Line, Query, Timestamp
 from shared.http.keys import CLIENT_ADDRESS, REQUEST_ID
 from shared.http.openapi import operation
+from shared.rights import Right, require
 from shared.security.tokens import CLIENT, INTERNAL, STAFF, Audience, Claims
 
 _MOST_IDS = 1000
@@ -172,10 +173,12 @@ async def _whose_activity(
     request: web.Request, viewer: Viewer, asked: ActivityQuery
 ) -> tuple[UUID | None, UUID | None]:
     if viewer.kind == "portal":
+        require(viewer.actor, Right.READ_OWN_ACTIVITY)
         named = (asked.portal_login_id or viewer.person_id, asked.client_id or viewer.client_id)
         if named != (viewer.person_id, viewer.client_id):
             raise NotFound
         return named
+    require(viewer.actor, Right.READ_LOGS_OF_A_CLIENT)
     if (asked.portal_login_id is None) == (asked.client_id is None):
         message = "Give either portal_login_id or client_id."
         raise InvalidFields(FieldError("portal_login_id", message), FieldError("client_id", message))
@@ -214,6 +217,7 @@ async def changes(request: web.Request) -> web.Response:
 
 
 async def _whose_changes(request: web.Request, viewer: Viewer, asked: ChangesQuery) -> UUID | None:
+    require(viewer.actor, Right.READ_LOGS_OF_A_CLIENT)
     if asked.client_id and asked.case_id:
         message = "Give either client_id or case_id."
         raise InvalidFields(FieldError("client_id", message), FieldError("case_id", message))
@@ -222,8 +226,8 @@ async def _whose_changes(request: web.Request, viewer: Viewer, asked: ChangesQue
     if asked.client_id:
         await request.app[VIEWERS].require_client(viewer, asked.client_id)
         return asked.client_id
-    if viewer.role == "staff":
-        raise NotAllowed("Name a client: reading the changes of all clients needs a supervisor.")
+    message = "Name a client: reading the changes of all clients needs a supervisor."
+    require(viewer.actor, Right.READ_LOGS_OF_ALL, message)
     return None
 
 
@@ -238,6 +242,7 @@ async def _whose_changes(request: web.Request, viewer: Viewer, asked: ChangesQue
 async def filters(request: web.Request) -> web.Response:
     """The change types and the people that the client's change log holds."""
     viewer = await _viewer(request, STAFF)
+    require(viewer.actor, Right.READ_LOGS_OF_A_CLIENT)
     asked = read_query(request, FiltersQuery)
     await request.app[VIEWERS].require_client(viewer, asked.client_id)
     types, people = await request.app[LOGS].filters(viewer.actor, asked.client_id)

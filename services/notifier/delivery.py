@@ -163,8 +163,10 @@ class Courier:
             where = "".join(traceback.format_tb(error.__traceback__))
             log.error("delivery attempt failed", delivery_id=claim.delivery.id, error=type(error).__name__, where=where)
             return Attempt("error", None, "The notifier could not send it.")
-        # Some filters quote what they did not like.
-        return Attempt.of(replace(answer, reply=answer.reply.replace(prepared.secret, REDACTED)))
+        if prepared.secret:
+            # Some filters quote what they did not like.
+            answer = replace(answer, reply=answer.reply.replace(prepared.secret, REDACTED))
+        return Attempt.of(answer)
 
     def _prepare(self, claim: Claim) -> _Prepared:
         secret = self._opener.open(claim.sealed_secret)

@@ -109,6 +109,7 @@ def _values(words: Words) -> Mapping[str, str]:
         "portal_url": portal_url,
         # The fragment is not sent to the server, so the token is in no access log and no Referer.
         "reset_url": f"{portal_url.rstrip('/')}/reset#token={words.secret}",
+        "report_url": f"{portal_url.rstrip('/')}/not-me#token={words.secret}",
         "secret": words.secret,
         "expires": moment(words.expires_at, words.time_zone, words.locale),
     }

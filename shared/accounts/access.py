@@ -11,7 +11,7 @@ import secrets
 from dataclasses import dataclass
 from uuid import UUID
 
-from shared.accounts import sessions
+from shared.accounts import sessions, sign_in_budgets
 from shared.accounts.sessions import EndReason, Overdue, Session, SessionKind
 from shared.actors import Actor, system
 from shared.db import Pool
@@ -28,11 +28,12 @@ _ACTOR_KINDS: dict[SessionKind, ActorKind] = {"staff": "staff", "portal": "porta
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a request came from, as far as it is known."""
+    """Where a request came from, as far as it is known. ``device`` is the digest of a browser's own cookie."""
 
     address: str | None = None
     user_agent: str = ""
     request_id: str | None = None
+    device: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ async def open_session(
 ) -> tuple[UUID, SessionCookie | None]:
     """Begin a session for somebody who has just proved who they are. The caller appends the event."""
     session_id = tx.new_id()
+    await sign_in_budgets.know(tx, kind, person_id, origin.device)
     cookie = SessionCookie.new(tx.agency_id, session_id) if with_cookie else None
     await sessions.start(
         tx.conn,

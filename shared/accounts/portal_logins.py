@@ -23,7 +23,11 @@ class UsernameTaken(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class PortalLogin:
-    """One portal login. ``credential_due``: a temporary password is made and mailed once it is made active."""
+    """One portal login.
+
+    ``credential_due``: a temporary password is made and mailed once it is made active. ``locked_until``: after too many
+    wrong passwords, on one browser or on all that are not known; it may be over.
+    """
 
     id: UUID
     client_id: UUID
@@ -38,6 +42,15 @@ class PortalLogin:
     version: int
     created_at: datetime
     updated_at: datetime
+    # Since when the owner has not signed in with an e-mail address that staff have put in.
+    email_unconfirmed_since: datetime | None = None
+    # Since when nobody gets in, because its owner said that somebody else had changed the password.
+    reported_at: datetime | None = None
+    locked_until: datetime | None = None
+
+    def locked(self, now: datetime) -> bool:
+        """Whether somebody, somewhere, is refused at this moment whatever the password."""
+        return self.locked_until is not None and now < self.locked_until
 
     def password_state(self, now: datetime) -> PasswordState:
         """What the owner can sign in with at this moment. A pending temporary password replaces an own one."""
@@ -67,6 +80,11 @@ async def by_username(conn: Connection, username: str) -> PortalLogin | None:
     """The portal login of this username at the transaction's agency, in whatever case it is written."""
     row = await conn.fetchrow(SQL["by_username"], username)
     return PortalLogin(**row) if row else None
+
+
+async def active_by_email(conn: Connection, email: str, limit: int) -> list[PortalLogin]:
+    """Active portal logins with this address at the transaction's agency; whether they are locked is not looked up."""
+    return [PortalLogin(**row) for row in await conn.fetch(SQL["active_by_email"], email, limit)]
 
 
 async def insert(conn: Connection, agency_id: UUID, login: PortalLogin) -> None:
@@ -102,6 +120,7 @@ async def update(conn: Connection, login: PortalLogin) -> int:
         login.temporary_password_expires_at,
         login.credential_due,
         login.updated_at,
+        login.reported_at,
     )
     return version
 
@@ -109,3 +128,18 @@ async def update(conn: Connection, login: PortalLogin) -> int:
 async def set_own_password(conn: Connection, login_id: UUID, password_hash: str, now: datetime) -> None:
     """The owner's own password; a temporary one is dead from now on."""
     await conn.execute(SQL["set_own_password"], login_id, password_hash, now)
+
+
+async def renew_hash(conn: Connection, login_id: UUID, old: str, new: str) -> None:
+    """Keep the same password at another cost, unless it was changed meanwhile."""
+    await conn.execute(SQL["renew_hash"], login_id, old, new)
+
+
+async def confirm_email(conn: Connection, login_id: UUID) -> None:
+    """The owner got in, so the address that staff have put in is theirs."""
+    await conn.execute(SQL["confirm_email"], login_id)
+
+
+async def report(conn: Connection, login_id: UUID, now: datetime) -> None:
+    """Its owner said that somebody else had changed the password: nobody gets in any more."""
+    await conn.execute(SQL["report"], login_id, now)

@@ -19,7 +19,7 @@ SQL = named_queries(__package__, "sql/sessions.sql")
 
 SessionKind = Literal["staff", "portal"]
 EndReason = Literal["signed_out", "idle", "expired", "revoked"]
-PasswordTokenPurpose = Literal["temporary", "reset"]
+PasswordTokenPurpose = Literal["temporary", "reset", "report"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class RefreshToken:
 
 @dataclass(frozen=True, slots=True)
 class PasswordToken:
-    """A token that lets its bearer set a login's password once."""
+    """A token from a sign-in or an e-mail, good once: for setting a password, or for saying that somebody else has."""
 
     digest: bytes
     portal_login_id: UUID
@@ -120,6 +120,12 @@ async def seen(conn: Connection, session_id: UUID, now: datetime) -> None:
     await conn.execute(SQL["seen"], session_id, now)
 
 
+async def count_wrong_password(conn: Connection, session_id: UUID) -> int:
+    """Somebody who is signed in gave a wrong current password; answers how often in this session."""
+    count: int = await conn.fetchval(SQL["count_wrong_password"], session_id)
+    return count
+
+
 async def end(conn: Connection, session_id: UUID, reason: EndReason, now: datetime) -> bool:
     """End a session; False when it had ended already."""
     return None is not await conn.fetchval(SQL["end_one"], session_id, now, reason)
@@ -131,6 +137,12 @@ async def end_of_login(
     """End all open sessions of a portal login, but for one; answers those that ended now."""
     rows = await conn.fetch(SQL["end_of_login"], portal_login_id, now, reason, but)
     return [r["id"] for r in rows]
+
+
+async def open_of_client(conn: Connection, client_id: UUID, now: datetime) -> dict[UUID, int]:
+    """How many sessions of each of a client's portal logins are open; those with none are left out."""
+    rows = await conn.fetch(SQL["open_of_client"], client_id, now - IDLE, now)
+    return {r["portal_login_id"]: r["open"] for r in rows}
 
 
 async def overdue(conn: Connection, kind: SessionKind, now: datetime, limit: int) -> list[Overdue]:
@@ -195,10 +207,21 @@ async def lock_password_token(conn: Connection, reference: Reference, now: datet
     return PasswordToken(**row) if row else None
 
 
+async def use_password_token(conn: Connection, reference: Reference, now: datetime) -> bool:
+    """The token has been used; False when it was no good any more."""
+    return None is not await conn.fetchval(SQL["use_password_token"], reference.digest, now)
+
+
 async def last_reset(conn: Connection, portal_login_id: UUID, now: datetime) -> datetime | None:
     """When the reset that is still open was asked for; None when none is."""
     found: datetime | None = await conn.fetchval(SQL["last_reset"], portal_login_id, now)
     return found
+
+
+async def resets_since(conn: Connection, portal_login_id: UUID, since: datetime) -> int:
+    """How often a reset was asked for since then."""
+    count: int = await conn.fetchval(SQL["resets_since"], portal_login_id, since)
+    return count
 
 
 async def void_resets(conn: Connection, portal_login_id: UUID, now: datetime) -> None:

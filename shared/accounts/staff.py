@@ -36,6 +36,12 @@ async def by_id(conn: Connection, staff_user_id: UUID) -> StaffUser | None:
     return StaffUser(**row) if row else None
 
 
+async def lock(conn: Connection, staff_user_id: UUID) -> StaffUser | None:
+    """The same, held until the transaction ends."""
+    row = await conn.fetchrow(SQL["lock"], staff_user_id)
+    return StaffUser(**row) if row else None
+
+
 async def insert(conn: Connection, agency_id: UUID, user: StaffUser, created_at: datetime) -> bool:
     """Add a staff user; False when the username is taken."""
     return None is not await conn.fetchval(
@@ -53,3 +59,8 @@ async def insert(conn: Connection, agency_id: UUID, user: StaffUser, created_at:
 async def set_password(conn: Connection, staff_user_id: UUID, password_hash: str) -> None:
     """A new password for a staff user."""
     await conn.execute(SQL["set_password"], staff_user_id, password_hash)
+
+
+async def renew_hash(conn: Connection, staff_user_id: UUID, old: str, new: str) -> None:
+    """Keep the same password at another cost, unless it was changed meanwhile."""
+    await conn.execute(SQL["renew_hash"], staff_user_id, old, new)

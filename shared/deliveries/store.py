@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from shared.db import Connection, named_queries
@@ -15,7 +15,9 @@ from shared.outbox import Transaction
 
 SQL = named_queries(__package__, "sql/deliveries.sql")
 
-MailName = Literal["temporary_password", "password_reset"]
+MailName = Literal["temporary_password", "password_reset", "password_changed", "username"]
+NOTICES: Final[tuple[MailName, ...]] = ("password_changed", "username")
+"""They tell what has happened, so nothing that happens later takes them back."""
 DeliveryState = Literal["queued", "sending", "accepted", "failed", "expired", "superseded", "cancelled"]
 
 
@@ -61,11 +63,12 @@ async def queue(
     secret: str,
     expires_at: datetime,
 ) -> UUID:
-    """Put an e-mail into the queue, in place of any other that waits for the same login.
+    """Put an e-mail into the queue; a credential takes the place of any other that waits for the same login.
 
     ``context`` is what the template needs and is no secret; ``secret`` is sealed here and never stored in clear.
     """
-    await end_open(tx, portal_login_id=portal_login_id, client_id=client_id, state="superseded")
+    if mail not in NOTICES:
+        await end_open(tx, portal_login_id=portal_login_id, client_id=client_id, state="superseded")
     delivery_id = tx.new_id()
     await tx.conn.execute(
         SQL["insert"],
@@ -99,9 +102,9 @@ async def end_open(
     state: Literal["superseded", "cancelled"],
     reason: str = "",
 ) -> list[MailName]:
-    """Take a login's e-mails out of the queue and wipe their secrets; answers which ones those were."""
+    """Take a login's credentials out of the queue and wipe them; answers which ones those were. Notices stay."""
     subject = Subject(client_id=client_id, portal_login_id=portal_login_id)
-    ended = await tx.conn.fetch(SQL["end_open_of_login"], portal_login_id, state, tx.now)
+    ended = await tx.conn.fetch(SQL["end_open_of_login"], portal_login_id, state, tx.now, list(NOTICES))
     for row in ended:
         if state == "superseded":
             await tx.append(DeliverySuperseded(delivery_id=row["id"], mail=row["mail"]), subject)
@@ -111,9 +114,17 @@ async def end_open(
 
 
 async def open_mail(conn: Connection, portal_login_id: UUID) -> MailName | None:
-    """Which e-mail of a login is on its way right now."""
-    found: MailName | None = await conn.fetchval(SQL["open_mail"], portal_login_id)
+    """Which credential of a login is on its way right now."""
+    found: MailName | None = await conn.fetchval(SQL["open_mail"], portal_login_id, list(NOTICES))
     return found
+
+
+async def sent_since(
+    conn: Connection, portal_login_id: UUID, mail: MailName, since: datetime
+) -> tuple[datetime | None, int]:
+    """When a login's latest e-mail of this kind was asked for, if it was since then, and how many there were."""
+    row = await conn.fetchrow(SQL["sent_since"], portal_login_id, mail, since)
+    return (row["latest"], row["count"]) if row else (None, 0)
 
 
 async def of_login(conn: Connection, portal_login_id: UUID, *, before: UUID | None, limit: int) -> list[Delivery]:

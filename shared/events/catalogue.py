@@ -7,7 +7,7 @@ agencies know from their record system, so they are kept letter by letter.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
@@ -124,6 +124,47 @@ class PortalLoginUpdated(Payload):
 
 
 @event(
+    "portal_login.locked",
+    activity=ActivityWording("Login Locked", "Portal Login {username} was locked after {failures} failed logins"),
+)
+class PortalLoginLocked(Payload):
+    """So many wrong passwords were typed that a portal login is locked for a while.
+
+    ``known_device``: the lock holds on one browser on which its owner had signed in before, else on all that are not
+    known.
+    """
+
+    username: str
+    failures: int
+    until: datetime
+    known_device: bool
+
+
+@event(
+    "portal_login.reported",
+    activity=ActivityWording("Login Reported", "The owner of {username} said that a change was not theirs"),
+    change=ChangeWording(
+        "Portal Login", "Portal Login {username} was locked: its owner said that a change was not theirs."
+    ),
+)
+class PortalLoginReported(Payload):
+    """The owner of a portal login said that somebody else had changed the password: nobody gets in until staff act."""
+
+    username: str
+
+
+@event(
+    "portal_login.unlocked",
+    activity=ActivityWording("Login Unlocked", "Portal Login {username} was unlocked by {actor}"),
+    change=ChangeWording("Portal Login", "Portal Login {username} was unlocked."),
+)
+class PortalLoginUnlocked(Payload):
+    """The lock of a portal login was lifted before its time: by staff, or by its owner with a reset e-mail."""
+
+    username: str
+
+
+@event(
     "portal_password.changed",
     activity=ActivityWording("Reset Password", "Password changed by {username}"),
 )
@@ -140,6 +181,16 @@ class PortalPasswordChanged(Payload):
 )
 class PortalPasswordResetRequested(Payload):
     """Somebody who knows the username and the e-mail address of a login asked for a reset e-mail."""
+
+    username: str
+
+
+@event(
+    "portal_username.requested",
+    activity=ActivityWording("Username Requested", "An e-mail with the username {username} was requested"),
+)
+class PortalUsernameRequested(Payload):
+    """Somebody who knows the e-mail address of a login asked for its username, which is mailed there."""
 
     username: str
 
@@ -339,6 +390,19 @@ class StaffSessionRefused(Payload):
 
     username: str | None
     reason: Literal["unknown_username", "wrong_password", "inactive", "no_password", "locked"]
+
+
+@event("staff.locked")
+class StaffLocked(Payload):
+    """So many wrong passwords were typed that a staff user is locked for a while.
+
+    ``known_device``: the lock holds on one browser on which they had signed in before, else on all that are not known.
+    """
+
+    username: str
+    failures: int
+    until: datetime
+    known_device: bool
 
 
 @event("staff.created")

@@ -11,6 +11,7 @@ import jinja2
 from aiohttp import web
 from yarl import URL
 
+from shared.errors import DomainError
 from shared.http.keys import RENDER_ERROR
 from shared.http.problems import Problem, plain_page
 from shared.http.static_files import StaticFiles
@@ -92,3 +93,10 @@ def local_path(value: str | None, default: str) -> str:
     if not value or not value.startswith("/") or not value.isprintable() or "\\" in value or value.startswith("//"):
         return default
     return value
+
+
+def with_retry_after(response: web.Response, error: DomainError) -> web.Response:
+    """Say when to try again, where the error knows."""
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response

@@ -22,6 +22,7 @@ from shared.security import password_rules
 
 OPERATIONS: Final = 2
 MEMORY_BYTES: Final = 19 * 1024 * 1024
+_TODAYS: Final = f"$argon2id$v=19$m={MEMORY_BYTES // 1024},t={OPERATIONS},p=1$"
 # About two seconds of queue at a hundred hashes a second on one thread; what comes later is told to come again.
 QUEUE_PER_THREAD: Final = 100
 
@@ -79,6 +80,11 @@ class PasswordHasher:
 def normalized(password: str) -> bytes:
     """NFKC, then UTF-8 (NIST SP 800-63B-4, section 3.1.1.2)."""
     return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
+
+
+def outdated(stored: str) -> bool:
+    """Whether a stored hash was made at another cost than today's."""
+    return not stored.startswith(_TODAYS)
 
 
 def _hash(password: str) -> str:

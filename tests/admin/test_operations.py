@@ -31,6 +31,8 @@ CONTRACT = {
     "/api/v1/token": {"post"},
     "/api/v1/token/refresh": {"post"},
     "/api/v1/token/revoke": {"post"},
+    "/api/v1/sessions": {"get", "delete"},
+    "/api/v1/sessions/{id}": {"delete"},
     "/.well-known/jwks.json": {"get"},
     "/api/v1/clients/search": {"post"},
     "/api/v1/clients": {"post"},
@@ -38,6 +40,8 @@ CONTRACT = {
     "/api/v1/clients/{id}/portal-logins": {"post"},
     "/api/v1/portal-logins/{id}": {"get", "patch"},
     "/api/v1/portal-logins/{id}/deliveries": {"get"},
+    "/api/v1/portal-logins/{id}/unlock": {"post"},
+    "/api/v1/portal-logins/{id}/sign-out": {"post"},
 }
 
 

@@ -58,6 +58,8 @@ async def test_a_login_is_added_and_its_owner_mailed(api: Api, town: Town, clock
         "active": True,
         "password_state": "temporary",
         "temporary_password_expires_at": (clock() + timedelta(hours=72)).isoformat().replace("+00:00", "Z"),
+        "locked_until": None,
+        "reported_at": None,
         "version": 1,
         "created_at": now,
         "updated_at": now,

@@ -21,6 +21,7 @@ from tests.notifier.smtp import Caught
 
 EXPIRES = datetime(2026, 11, 27, 14, 30, tzinfo=UTC)
 TOKEN = "0123456789abcdef0123456789abcdef.AbCdEfGhIjKlMnOpQrStUvWxYz0123456789_-AbCdE"
+MAILS = ("temporary_password", "password_reset", "password_changed", "username")
 INJECTION = "=?utf-8?q?x=0ABcc=3A=20evil=40example.org?="
 HEADERS = {
     *("From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted"),
@@ -102,12 +103,27 @@ def test_a_reset_mail_carries_its_token_in_a_fragment_and_as_a_code() -> None:
     assert f">{TOKEN}<" in mail.html
 
 
+def test_a_mail_about_a_changed_password_says_how_to_lock_the_login() -> None:
+    mail = sent("password_changed", of=words(secret=TOKEN))
+    link = f"https://portal.example.org/riverside/not-me#token={TOKEN}"
+    assert link in mail.text.split()
+    assert TOKEN in mail.text.split()
+    assert Page(mail.html).links == {link, "https://portal.example.org/riverside/not-me"}
+
+
+def test_a_mail_with_the_username_carries_no_code() -> None:
+    mail = sent("username", of=words(secret=""))
+    assert "cmalek" in mail.text
+    assert Page(mail.html).links == {"https://portal.example.org/riverside/"}
+    assert "token=" not in mail.text + mail.html
+
+
 def test_a_reset_link_below_an_address_without_a_slash_at_its_end() -> None:
     mail = sent("password_reset", of=words(secret=TOKEN, portal_url="https://agency.example/portal"))
     assert f"https://agency.example/portal/reset#token={TOKEN}" in mail.text
 
 
-@pytest.mark.parametrize("name", ["temporary_password", "password_reset"])
+@pytest.mark.parametrize("name", MAILS)
 def test_the_mail_is_accessible_and_loads_nothing(name: str) -> None:
     page = Page(sent(name).html)
     assert page.language == "en"
@@ -117,7 +133,7 @@ def test_the_mail_is_accessible_and_loads_nothing(name: str) -> None:
     assert "url(" not in sent(name).html
 
 
-@pytest.mark.parametrize("name", ["temporary_password", "password_reset"])
+@pytest.mark.parametrize("name", MAILS)
 def test_the_form_of_the_mail(name: str) -> None:
     mail = sent(name, of=words(agency_name="Riverside Family Services of the Upper Valley and Surrounding Counties"))
     message = mail.message
@@ -145,7 +161,7 @@ def test_long_words_stay_whole() -> None:
 
 
 def test_subjects_name_nobody() -> None:
-    for name in ("temporary_password", "password_reset"):
+    for name in MAILS:
         subject = sent(name, of=words(secret=TOKEN)).message["Subject"]
         assert not any(told in subject for told in ("Riverside", "cmalek", TOKEN))
 

@@ -34,7 +34,12 @@ async def test_what_is_routed_is_documented_and_the_other_way_round(portal: Port
         ("post", "/api/v1/password"),
         ("post", "/api/v1/password/forgot"),
         ("post", "/api/v1/password/reset"),
+        ("post", "/api/v1/password/report"),
+        ("post", "/api/v1/username/forgot"),
         ("get", "/api/v1/me"),
+        ("get", "/api/v1/sessions"),
+        ("delete", "/api/v1/sessions"),
+        ("delete", "/api/v1/sessions/{id}"),
         ("get", "/.well-known/jwks.json"),
     }
     assert (await portal.http.get("/docs")).status == 200

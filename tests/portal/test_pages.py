@@ -12,6 +12,7 @@ from tests.support.clock import FakeClock
 from tests.support.people import World
 
 COOKIE = "portico_portal_riverside"
+BROWSER_COOKIE = "portico_portal_browser_riverside"
 REFUSED = "The username or password is not right, or this login cannot be used."
 
 
@@ -164,7 +165,7 @@ async def test_a_temporary_password_leads_to_the_choice_of_ones_own(portal: Port
 
     good = {"new_password": OWN_PASSWORD, "confirm_password": OWN_PASSWORD, "csrf_token": token}
     assert where(await portal.post("/riverside/choose-password", good)) == "/riverside/?welcome=1"
-    assert set(portal.cookies()) == {COOKIE}
+    assert set(portal.cookies()) == {COOKIE, BROWSER_COOKIE}
     assert "Your password is saved" in await (await portal.get("/riverside/?welcome=1")).text()
 
 
@@ -227,7 +228,7 @@ async def test_an_ended_session_is_said_and_leads_back(portal: Portal, town: Tow
     change = {"current_password": "a", "new_password": "b", "confirm_password": "b", "csrf_token": token}
     answer = await portal.post("/riverside/change-password", change)
     assert where(answer) == "/riverside/sign-in?next=/riverside/change-password&ended=1"
-    assert portal.cookies() == {}, "the cookie is no good any more"
+    assert set(portal.cookies()) == {BROWSER_COOKIE}, "the session's is no good any more"
     assert "Your session has ended." in await (await portal.get(where(answer))).text()
     home = await portal.get("/riverside/", headers={"Cookie": f"{COOKIE}={cookie}"})
     assert where(home) == "/riverside/sign-in?next=/riverside/&ended=1"
@@ -273,7 +274,7 @@ async def test_signing_out_is_a_form_of_ones_own_session(portal: Portal, town: T
     assert await town.open_sessions() == 1
     answer = await portal.post("/riverside/sign-out", {"csrf_token": token})
     assert where(answer) == "/riverside/sign-in?signed_out=1"
-    assert portal.cookies() == {}
+    assert set(portal.cookies()) == {BROWSER_COOKIE}
     assert await town.open_sessions() == 0
     assert "You have signed out." in await (await portal.get(where(answer))).text()
     assert where(await portal.post("/riverside/sign-out", {})) == "/riverside/sign-in?signed_out=1"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from shared.accounts.sign_in_budgets import FAILURES
 from tests.portal.conftest import NEW_PASSWORD, OWN_PASSWORD, Portal, Town, credentials_of, tokens_of
 from tests.support.clock import FakeClock
 from tests.support.people import World
@@ -170,7 +171,59 @@ async def test_a_change_needs_the_current_password(portal: Portal, town: Town) -
     assert (await portal.api("token", credentials_of())).status == 200, "nothing was changed"
 
 
+async def test_whoever_guesses_the_current_password_is_signed_out(portal: Portal, town: Town) -> None:
+    await town.own()
+    found, mine = (await tokens_of(portal))["access_token"], (await tokens_of(portal))["access_token"]
+    wrong = {"current_password": "not the current one", "new_password": NEW_PASSWORD}
+    statuses = [(await portal.api("password", wrong, token=found)).status for _ in range(FAILURES)]
+    assert statuses == [422] * (FAILURES - 1) + [401]
+    right = {"current_password": OWN_PASSWORD, "new_password": NEW_PASSWORD}
+    assert (await portal.api("password", right, token=found)).status == 401
+    assert (await town.events())[-1] == ("portal_session.ended", {"username": "cmalek", "reason": "revoked"})
+    assert (await portal.get_api("me", token=mine)).status == 200
+    await tokens_of(portal)
+
+
 # A forgotten password
+
+
+async def test_reset_mails_are_five_a_day(portal: Portal, town: Town, clock: FakeClock) -> None:
+    await town.own()
+    mails = "select id from mail.deliveries where mail = 'password_reset'"
+    for number in range(1, 8):
+        await ask_for_reset(portal)
+        assert len(await town.rows(mails)) == min(number, 5)
+        clock.advance(seconds=3600)
+    clock.advance(seconds=18 * 3600)
+    await ask_for_reset(portal)
+    assert len(await town.rows(mails)) == 6
+
+
+async def test_an_address_that_staff_put_in_waits_for_a_day(portal: Portal, town: Town, clock: FakeClock) -> None:
+    login = await town.own()
+    mails = "select recipient from mail.deliveries where mail = 'password_reset'"
+    await town.change(login, email="other@example.com")
+    await ask_for_reset(portal, email="other@example.com")
+    assert await town.rows(mails) == []
+    clock.advance(hours=24)
+    await ask_for_reset(portal, email="other@example.com")
+    assert [row["recipient"] for row in await town.rows(mails)] == ["other@example.com"]
+
+
+async def test_an_owner_who_signs_in_need_not_wait(portal: Portal, town: Town) -> None:
+    login = await town.own()
+    await town.change(login, email="other@example.com")
+    await tokens_of(portal)
+    await ask_for_reset(portal, email="other@example.com")
+    assert len(await town.rows("select id from mail.deliveries where mail = 'password_reset'")) == 1
+
+
+async def test_a_login_that_nobody_used_has_no_old_address_to_wait_for(portal: Portal, town: Town) -> None:
+    login, _ = await town.login()
+    await town.change(login, email="other@example.com")
+    await town.rows("update mail.deliveries set state = 'accepted', finished_at = now(), sealed_secret = null")
+    await ask_for_reset(portal, email="other@example.com")
+    assert len(await town.rows("select id from mail.deliveries where mail = 'password_reset'")) == 1
 
 
 async def test_a_reset_lets_the_owner_choose_another_password(portal: Portal, town: Town) -> None:

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
+from nacl.pwhash import argon2id
+
 from services.portal.keys import SIGNER
+from shared.security import throttle
+from shared.security.passwords import PasswordHasher, normalized, outdated
 from shared.security.tokens import STAFF, Signer, new_signing_key
-from tests.portal.conftest import NEW_PASSWORD, OWN_PASSWORD, Portal, Town, credentials_of, tokens_of
+from tests.portal.conftest import (
+    NEW_PASSWORD,
+    OWN_PASSWORD,
+    Portal,
+    Town,
+    credentials_of,
+    sign_in_page,
+    tokens_of,
+)
 from tests.support.clock import FakeClock
 from tests.support.people import World
 
@@ -257,3 +270,61 @@ async def test_strange_headers_do_no_harm(portal: Portal, town: Town) -> None:
         "/api/v1/token", json=credentials_of(), headers={"User-Agent": "x\udcff\udcfe", "X-Request-ID": "short"}
     )
     assert answer.status == 200
+
+
+async def test_known_and_unknown_usernames_cost_the_same(
+    portal: Portal, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await town.own()
+    hashed: list[bool] = []
+    verify = PasswordHasher.verify
+
+    async def counted(self: PasswordHasher, stored: str | None, password: str) -> bool:
+        hashed.append(stored is not None)
+        return await verify(self, stored, password)
+
+    monkeypatch.setattr(PasswordHasher, "verify", counted)
+    costs = {}
+    for username in ("cmalek", "nobody"):
+        for _ in range(12):
+            await portal.api("token", credentials_of(username, "wrong"))
+        costs[username], hashed[:] = len(hashed), []
+    assert costs == {"cmalek": 12, "nobody": 12}, "the last two of them while the login is locked"
+
+
+async def test_a_password_of_another_cost_is_stored_anew_at_the_next_sign_in(portal: Portal, town: Town) -> None:
+    login = await town.own()
+    old = argon2id.str(normalized(OWN_PASSWORD), opslimit=1, memlimit=8192 * 1024).rstrip(b"\0").decode()
+    stored = f"select password_hash from accounts.portal_logins where id = '{login.id}'"
+    await town.rows(f"update accounts.portal_logins set password_hash = '{old}' where id = '{login.id}'")
+    await portal.api("token", credentials_of(password="wrong"))
+    assert (await town.rows(stored))[0]["password_hash"] == old
+    await tokens_of(portal)
+    [row] = await town.rows(stored)
+    assert row["password_hash"] != old
+    assert not outdated(row["password_hash"])
+    await tokens_of(portal)
+    assert await town.rows(stored) == [row], "once is enough"
+
+
+async def test_who_tries_too_often_is_told_to_wait(portal: Portal, town: Town) -> None:
+    await town.own()
+    size = throttle.ADDRESS[1]
+    statuses = [(await portal.api("token", credentials_of(f"nobody{n}", "wrong"))).status for n in range(size)]
+    assert set(statuses) == {401}
+    refused = await portal.api("token", credentials_of())
+    assert (refused.status, (await refused.json())["type"]) == (429, "/problems/too-many-attempts")
+    assert 0 < int(refused.headers["Retry-After"]) <= throttle.ADDRESS[2]
+    page = await sign_in_page(portal)
+    assert page.status == 429
+    assert int(page.headers["Retry-After"]) > 0
+    assert "Too many sign-ins have failed. Please try again in a moment." in await page.text()
+
+
+async def test_a_known_browser_is_spared_the_crowd(portal: Portal, town: Town) -> None:
+    await town.own()
+    assert (await sign_in_page(portal)).status == 303
+    for number in range(throttle.ADDRESS[1] + 1):
+        last = await portal.api("token", credentials_of(f"nobody{number}", "wrong"))
+    assert last.status == 429
+    assert (await sign_in_page(portal)).status == 303

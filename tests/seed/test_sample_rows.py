@@ -18,6 +18,7 @@ from shared.accounts.access import Origin, Presented
 from shared.db import Pool
 from shared.deliveries.sealing import Opener, Sealer, new_key_pair
 from shared.outbox import Work
+from shared.security.gate import Gate
 from shared.security.passwords import PasswordHasher
 from shared.security.tokens import Signer
 from tests.support.clock import FakeClock
@@ -65,11 +66,18 @@ class Story:
     """Staff and client, doing at each moment what the sample says."""
 
     def __init__(
-        self, database: Database, clock: FakeClock, admin: Work, portal: Work, hasher: PasswordHasher, staff: Person
+        self,
+        database: Database,
+        clock: FakeClock,
+        admin: Work,
+        portal: Work,
+        gate: Gate,
+        hasher: PasswordHasher,
+        staff: Person,
     ) -> None:
         private, public = new_key_pair()
         self._database, self._clock, self._admin, self._portal = database, clock, admin, portal
-        self._hasher, self._staff = hasher, staff
+        self._gate, self._hasher, self._staff = gate, hasher, staff
         self._opener = Opener(private)
         self._credentials = Credentials(hasher, Sealer(public), "https://portal.example")
         self._signer = Signer(PEMS["portico_portal"], "portico_portal", clock)
@@ -128,7 +136,7 @@ class Story:
     async def _sign_in(self, password: str) -> sign_in.SignedIn | sign_in.PasswordChangeRequired:
         return await sign_in.sign_in(
             self._portal,
-            self._hasher,
+            self._gate,
             self._signer,
             slug="riverside",
             username="cmalek",
@@ -160,10 +168,11 @@ async def test_the_sample_rows(
     admin_work: Work,
     portal_work: Work,
     relay_pool: Pool,
+    gate: Gate,
     hasher: PasswordHasher,
 ) -> None:
     client = await world.client(staff.agency, last_name="Malek")
-    story = Story(database, clock, admin_work, portal_work, hasher, staff)
+    story = Story(database, clock, admin_work, portal_work, gate, hasher, staff)
     story.at("06/14/2022 10:46:18 AM")
     await story.add_login(client.id)
     story.at("06/14/2022 10:46:25 AM")

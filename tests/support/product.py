@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from urllib.parse import quote
 
 ROOT = Path(__file__).parents[2]
 _START_SECONDS = 120
+
+TEMPORARY_PASSWORD = r"\b[A-Za-z2-9]{5}(?:-[A-Za-z2-9]{5}){3}\b"
+"""How a mail shows one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +53,14 @@ class Product:
             items: list[dict[str, Any]] = json.load(answer)["items"]
         return items
 
-    def wait_for_mail(self, address: str, *, count: int = 1, seconds: float = 20) -> dict[str, Any]:
-        """The newest mail to an address, once there are ``count``."""
-        found = eventually(lambda: m if len(m := self.mails(address)) >= count else None, seconds)
+    def wait_for_mail(self, address: str, holding: str, *, count: int = 1, seconds: float = 20) -> str:
+        """What ``holding`` matches in the newest mail to an address that has it, once there are ``count`` of these."""
+
+        def look() -> list[str] | None:
+            found = [match[0] for mail in self.mails(address) if (match := re.search(holding, mail["text"]))]
+            return found if len(found) >= count else None
+
+        found: list[str] = eventually(look, seconds)
         return found[0]
 
 

@@ -154,7 +154,11 @@ class CaseOut(Answer):
 
 
 class PortalLoginOut(Answer):
-    """A portal login. Passwords are in no answer; ``password_state`` says what its owner can sign in with."""
+    """A portal login. Passwords are in no answer; ``password_state`` says what its owner can sign in with.
+
+    ``locked_until`` is null unless the login is locked after too many wrong passwords; ``reported_at`` is when its
+    owner said that somebody else had changed the password: nobody gets in until the password is reset.
+    """
 
     id: UUID
     client_id: UUID
@@ -164,6 +168,8 @@ class PortalLoginOut(Answer):
     active: bool
     password_state: PasswordState
     temporary_password_expires_at: Timestamp | None
+    locked_until: Timestamp | None
+    reported_at: Timestamp | None
     version: int
     created_at: Timestamp
     updated_at: Timestamp
@@ -180,6 +186,8 @@ class PortalLoginOut(Answer):
             active=login.active,
             password_state=login.password_state(now),
             temporary_password_expires_at=login.temporary_password_expires_at,
+            locked_until=login.locked_until if login.locked(now) else None,
+            reported_at=login.reported_at,
             version=login.version,
             created_at=login.created_at,
             updated_at=login.updated_at,

@@ -17,6 +17,7 @@ from shared.http.answers import Page, json_answer, page_of
 from shared.http.bodies import path_id, read_json, read_query
 from shared.http.etags import expected_version
 from shared.http.openapi import operation
+from shared.session_api import Nothing
 
 TAG = "Portal logins"
 
@@ -77,6 +78,24 @@ async def update_portal_login(request: web.Request) -> web.Response:
         expected_version=expected_version(request),
     )
     return _answer(request, login)
+
+
+@operation("Unlock a portal login", body=Nothing, answers={200: PortalLoginOut}, security="staff", tag=TAG, etag=True)
+async def unlock_portal_login(request: web.Request) -> web.Response:
+    """Lift a lock that came of too many wrong passwords. The body may be left out."""
+    actor = await staff_of(request)
+    if request.body_exists:
+        await read_json(request, Nothing)
+    return _answer(request, await portal_logins.unlock(request.app[WORK], actor=actor, login_id=path_id(request)))
+
+
+@operation("Sign a portal login out", body=Nothing, answers={200: PortalLoginOut}, security="staff", tag=TAG, etag=True)
+async def sign_out_portal_login(request: web.Request) -> web.Response:
+    """End all of its sessions, at once and everywhere. Its password stays good. The body may be left out."""
+    actor = await staff_of(request)
+    if request.body_exists:
+        await read_json(request, Nothing)
+    return _answer(request, await portal_logins.sign_out(request.app[WORK], actor=actor, login_id=path_id(request)))
 
 
 @operation(

@@ -9,6 +9,8 @@ from services.admin.api.portal_logins import (
     create_portal_login,
     get_portal_login,
     list_deliveries,
+    sign_out_portal_login,
+    unlock_portal_login,
     update_portal_login,
 )
 from services.admin.api.tokens import create_token
@@ -27,5 +29,7 @@ def api_routes() -> list[web.RouteDef]:
         web.post("/api/v1/clients/{id}/portal-logins", create_portal_login),
         web.get("/api/v1/portal-logins/{id}", get_portal_login),
         web.patch("/api/v1/portal-logins/{id}", update_portal_login),
+        web.post("/api/v1/portal-logins/{id}/unlock", unlock_portal_login),
+        web.post("/api/v1/portal-logins/{id}/sign-out", sign_out_portal_login),
         web.get("/api/v1/portal-logins/{id}/deliveries", list_deliveries),
     ]

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from services.admin.keys import HASHER, SIGNER, WORK
+from services.admin.keys import GATE, SIGNER, WORK
 from services.admin.use_cases.sign_in import sign_in
 from shared.doors import origin_of
 from shared.errors import BadCredentials
 from shared.http.answers import json_answer
 from shared.http.bodies import read_json
 from shared.http.openapi import operation
+from shared.security.throttle import TooManyAttempts
 from shared.session_api import TAG, SignIn, TokensOut
 
 
-@operation("Sign in", body=SignIn, answers={200: TokensOut}, problems=(BadCredentials,), security=None, tag=TAG)
+@operation(
+    "Sign in",
+    body=SignIn,
+    answers={200: TokensOut},
+    problems=(
+        BadCredentials,
+        TooManyAttempts,
+    ),
+    security=None,
+    tag=TAG,
+)
 async def create_token(request: web.Request) -> web.Response:
     """Begin a staff session. Whatever is wrong, the answer is the same."""
     body = await read_json(request, SignIn)
     result = await sign_in(
         request.app[WORK],
-        request.app[HASHER],
+        request.app[GATE],
         request.app[SIGNER],
         slug=body.agency,
         username=body.username,

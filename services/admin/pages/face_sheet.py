@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from aiohttp import web
 
 from services.admin.keys import CREDENTIALS, VISITOR, WORK
 from services.admin.pages import sheet_form
 from services.admin.pages.menus import FACE_SHEET, admissions, crumbs_to
-from services.admin.pages.visitors import for_staff, url
-from services.admin.use_cases import face_sheets
+from services.admin.pages.visitors import for_staff, read_own_form, url
+from services.admin.use_cases import face_sheets, portal_logins
+from services.admin.use_cases.face_sheets import FaceSheet
+from shared.accounts.portal_logins import PortalLogin
+from shared.errors import NotFound
 from shared.http.bodies import path_id
-from shared.http.pages import render
+from shared.http.fields import Body
+from shared.http.keys import CLOCK
+from shared.http.pages import render, see_other
+from shared.http.times import short_time
+
+# What a redirect has the page say; the address carries the key and no words.
+_NOTICES = {
+    "updated": "The face sheet was updated.",
+    "unlocked": "The portal login is not locked any more.",
+    "signed-out": "The portal login was signed out everywhere.",
+}
+
+
+class LoginForm(Body):
+    """A button that is about one of the client's portal logins."""
+
+    login: UUID
 
 
 @for_staff
@@ -27,6 +48,40 @@ async def show(request: web.Request) -> web.StreamResponse:
         blocks=sheet_form.blocks_of(sheet),
         portal_url=request.app[CREDENTIALS].portal_address(sheet.agency),
         edit_url=url(request, f"clients/{sheet.client.id}/edit"),
-        updated="updated" in request.query,
+        locks=_locks(request, sheet),
+        reports=[(one, short_time(one.reported_at, sheet.agency.zone)) for one in sheet.logins if one.reported_at],
+        client_url=url(request, f"clients/{sheet.client.id}"),
+        notice=_NOTICES.get("updated" if "updated" in request.query else request.query.get("done", "")),
         crumbs=crumbs,
     )
+
+
+def _locks(request: web.Request, sheet: FaceSheet) -> list[tuple[PortalLogin, str]]:
+    """The logins that are locked at this moment, each with the time until when."""
+    now, zone = request.app[CLOCK](), sheet.agency.zone
+    return [
+        (login, short_time(login.locked_until, zone))
+        for login in sheet.logins
+        if login.locked_until is not None and login.locked(now)
+    ]
+
+
+@for_staff
+async def unlock(request: web.Request) -> web.StreamResponse:
+    """Lift a portal login's lock."""
+    await portal_logins.unlock(request.app[WORK], actor=request[VISITOR].actor, login_id=await _login(request))
+    return see_other(url(request, f"clients/{path_id(request)}", done="unlocked"))
+
+
+@for_staff
+async def sign_out(request: web.Request) -> web.StreamResponse:
+    """End all sessions of a portal login."""
+    await portal_logins.sign_out(request.app[WORK], actor=request[VISITOR].actor, login_id=await _login(request))
+    return see_other(url(request, f"clients/{path_id(request)}", done="signed-out"))
+
+
+async def _login(request: web.Request) -> UUID:
+    form = await read_own_form(request, LoginForm)
+    if form.model is None:
+        raise NotFound
+    return form.model.login

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from services.admin.pages import change_log, documents, editing, face_sheet, menus, searching, signing_in
+from services.admin.pages import change_log, documents, editing, face_sheet, menus, own_sessions, searching, signing_in
 from services.admin.pages.documents import CHANGES, NO_CASE
 
 # As agencies' slugs are; anything else is no address of ours.
@@ -22,6 +22,9 @@ def page_routes() -> list[web.RouteDef]:
         web.post(f"{_SLUG}/sign-in", signing_in.submit),
         web.post(f"{_SLUG}/sign-out", signing_in.sign_out),
         web.get(f"{_SLUG}/session", signing_in.still_signed_in),
+        web.get(f"{_SLUG}/{own_sessions.PAGE}", own_sessions.show),
+        web.post(f"{_SLUG}/{own_sessions.PAGE}/end", own_sessions.end_one),
+        web.post(f"{_SLUG}/{own_sessions.PAGE}/end-others", own_sessions.end_others),
         web.get(f"{_SLUG}/admissions", menus.admissions_menu),
         web.get(f"{_SLUG}/reports", menus.reports_menu),
         web.get(f"{_SLUG}/face-sheet", searching.show_face_sheet_search),
@@ -29,6 +32,8 @@ def page_routes() -> list[web.RouteDef]:
         web.get(f"{_SLUG}/clients/{{id}}", face_sheet.show),
         web.get(f"{_SLUG}/clients/{{id}}/edit", editing.start),
         web.post(f"{_SLUG}/clients/{{id}}/edit", editing.submit),
+        web.post(f"{_SLUG}/clients/{{id}}/unlock", face_sheet.unlock),
+        web.post(f"{_SLUG}/clients/{{id}}/sign-out", face_sheet.sign_out),
         web.get(f"{_SLUG}/document-center", searching.show_document_search),
         web.post(f"{_SLUG}/document-center", searching.search_document),
         web.get(_FILE, documents.show_client),

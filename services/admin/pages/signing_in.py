@@ -7,8 +7,9 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
-from services.admin.keys import HASHER, SIGNER, VISITOR, WORK
+from services.admin.keys import GATE, SIGNER, VISITOR, WORK
 from services.admin.pages.visitors import (
+    DOOR,
     agency_of,
     read_own_form,
     session_cookie,
@@ -19,11 +20,11 @@ from services.admin.pages.visitors import (
 )
 from services.admin.use_cases import sessions
 from services.admin.use_cases.sign_in import sign_in
-from shared.doors import origin_of
 from shared.errors import BadCredentials
 from shared.http.fields import Body, Line, Password
 from shared.http.forms import Form, read_form
-from shared.http.pages import render, see_other
+from shared.http.pages import render, see_other, with_retry_after
+from shared.security.throttle import TooManyAttempts
 
 # What a redirect has the sign-in page say; the address carries the key and no words.
 _NOTICES = {
@@ -52,9 +53,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     return _page(request, None, next_path=next_path)
 
 
-def _page(
-    request: web.Request, form: Form[SignInForm] | None, *, next_path: str, status: int = 200
-) -> web.StreamResponse:
+def _page(request: web.Request, form: Form[SignInForm] | None, *, next_path: str, status: int = 200) -> web.Response:
     notice = next((text for key, text in _NOTICES.items() if key in request.query), None) if form is None else None
     response = render(request, "sign_in.html", status=status, form=form, notice=notice, next_path=next_path)
     if form is None and session_cookie(request).read(request) is not None:
@@ -72,20 +71,24 @@ async def submit(request: web.Request) -> web.StreamResponse:
     try:
         result = await sign_in(
             request.app[WORK],
-            request.app[HASHER],
+            request.app[GATE],
             request.app[SIGNER],
             slug=agency.slug,
             username=form.model.username,
             password=form.model.password.get_secret_value(),
-            origin=origin_of(request),
+            origin=DOOR.origin(request),
             with_cookie=True,
         )
     except BadCredentials as error:
         told: Form[SignInForm] = Form(form.values, {"": "The username or password is not right."}, None)
         return _page(request, told, status=error.status, next_path=next_path)
+    except TooManyAttempts as error:
+        told = Form(form.values, {"": error.message}, None)
+        return with_retry_after(_page(request, told, status=error.status, next_path=next_path), error)
     response = see_other(next_path)
     if result.cookie is not None:
         session_cookie(request).set(response, result.cookie.text)
+        DOOR.remember_browser(request, response)
     return response
 
 

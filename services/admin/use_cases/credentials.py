@@ -42,6 +42,7 @@ class Credentials:
             temporary_password_hash=password.hash,
             temporary_password_expires_at=tx.now + timedelta(hours=agency.temporary_password_hours),
             credential_due=False,
+            reported_at=None,
         )
 
     async def mail(self, tx: Transaction, login: PortalLogin, password: TemporaryPassword, agency: Agency) -> None:

@@ -12,6 +12,7 @@ from shared.actors import Actor
 from shared.db import Connection
 from shared.errors import NotFound
 from shared.outbox import Work
+from shared.rights import Right, needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,14 @@ class ClientFile:
     case: Case | None = None
 
 
+@needs(Right.READ_FACE_SHEETS)
 async def of_client(work: Work, *, actor: Actor, client_id: UUID) -> ClientFile:
     """A client's cases to choose from. Raises NotFound."""
     async with work.pool.transaction(actor.agency_id) as conn:
         return await _file(conn, client_id)
 
 
+@needs(Right.READ_FACE_SHEETS)
 async def open_case(work: Work, *, actor: Actor, client_id: UUID, case_id: UUID | None) -> ClientFile:
     """The same with one case open; ``case_id`` is None for a client without one. Raises NotFound."""
     async with work.pool.transaction(actor.agency_id) as conn:

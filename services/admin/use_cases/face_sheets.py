@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
 from services.admin.use_cases.portal_logins import end_sessions
-from shared.accounts import agencies, clients, field_blocks, portal_logins
+from shared.accounts import agencies, clients, field_blocks, portal_logins, sessions
 from shared.accounts.agencies import Agency
 from shared.accounts.clients import Case, Client, ClientFound, ClientNumberTaken, DynamicFields
 from shared.accounts.field_blocks import Block
@@ -30,6 +30,7 @@ from shared.events.catalogue import (
     PortalRefusalChanged,
 )
 from shared.outbox import Transaction, Work
+from shared.rights import Right, needs
 
 # An assigned number may have been used by an import; this many are tried.
 _NUMBERS_TRIED = 20
@@ -50,6 +51,8 @@ class FaceSheet:
     cases: Sequence[Case]
     blocks: Sequence[Block]
     logins: Sequence[PortalLogin]
+    # How many sessions of each login are open now; those with none are left out.
+    open_sessions: Mapping[UUID, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ class FoundPage:
     next_after: UUID | None
 
 
+@needs(Right.READ_FACE_SHEETS)
 async def search(
     work: Work, *, actor: Actor, query: str, after: tuple[str, str, UUID] | None, limit: int
 ) -> list[ClientFound]:
@@ -92,6 +96,7 @@ async def search(
         return await clients.search(conn, query, after=after, limit=limit)
 
 
+@needs(Right.READ_FACE_SHEETS)
 async def search_page(work: Work, *, actor: Actor, query: str, after: UUID | None, limit: int) -> FoundPage:
     """The same page by page; ``after`` is the last client of the page before. Raises InvalidFields when there is none.
 
@@ -110,6 +115,7 @@ async def _position(conn: Connection, client_id: UUID) -> tuple[str, str, UUID]:
     return folded(client.last_name), folded(client.first_name), client.id
 
 
+@needs(Right.READ_FACE_SHEETS)
 async def view(work: Work, *, actor: Actor, client_id: UUID) -> FaceSheet:
     """A client's face sheet; that it was opened is an event. Raises NotFound."""
     async with work.transaction(actor) as tx:
@@ -118,6 +124,7 @@ async def view(work: Work, *, actor: Actor, client_id: UUID) -> FaceSheet:
     return sheet
 
 
+@needs(Right.READ_FACE_SHEETS)
 async def read(work: Work, *, actor: Actor, client_id: UUID) -> FaceSheet:
     """The same for somebody who has it open already. Raises NotFound."""
     async with work.transaction(actor) as tx:
@@ -134,9 +141,11 @@ async def _read(tx: Transaction, client_id: UUID) -> FaceSheet:
         cases=await clients.cases_of(tx.conn, client_id),
         blocks=await field_blocks.of_agency(tx.conn),
         logins=await portal_logins.of_client(tx.conn, client_id),
+        open_sessions=await sessions.open_of_client(tx.conn, client_id, tx.now),
     )
 
 
+@needs(Right.CHANGE_FACE_SHEETS)
 async def create(work: Work, *, actor: Actor, new: NewClient) -> FaceSheet:
     """Add a client. Raises ClientNumberTaken, CaseNumberTaken, InvalidFields."""
     async with work.transaction(actor) as tx:
@@ -181,6 +190,7 @@ async def _insert(tx: Transaction, new: NewClient) -> Client:
     raise ClientNumberTaken("No free client number was found. Enter one.")
 
 
+@needs(Right.CHANGE_FACE_SHEETS)
 async def update(
     work: Work, *, actor: Actor, client_id: UUID, change: FaceSheetChange, expected_version: int | None = None
 ) -> FaceSheet:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from services.admin.use_cases.credentials import Credentials
-from shared.accounts import access, agencies, clients, portal_logins, sessions
+from shared.accounts import access, agencies, clients, portal_logins, sessions, sign_in_budgets
 from shared.accounts.clients import Client
 from shared.accounts.field_blocks import CURRENT_RESIDENCE, RESIDENCE_EMAIL
 from shared.accounts.portal_logins import PortalLogin
@@ -15,8 +15,9 @@ from shared.deliveries import store as deliveries
 from shared.deliveries.store import Delivery
 from shared.errors import Changed, DomainError, FieldError, InvalidFields, NotFound
 from shared.events import Change, Subject
-from shared.events.catalogue import PortalLoginCreated, PortalLoginUpdated, yes_no
+from shared.events.catalogue import PortalLoginCreated, PortalLoginUnlocked, PortalLoginUpdated, yes_no
 from shared.outbox import Transaction, Work
+from shared.rights import Right, needs
 
 
 class PortalRefused(DomainError):
@@ -47,6 +48,7 @@ class PortalLoginChange:
     reset_password: bool = False
 
 
+@needs(Right.MANAGE_PORTAL_LOGINS)
 async def create(
     work: Work, credentials: Credentials, *, actor: Actor, client_id: UUID, new: NewPortalLogin
 ) -> PortalLogin:
@@ -106,6 +108,7 @@ def _drafted(tx: Transaction, client: Client, new: NewPortalLogin) -> PortalLogi
     )
 
 
+@needs(Right.MANAGE_PORTAL_LOGINS)
 async def read(work: Work, *, actor: Actor, login_id: UUID) -> PortalLogin:
     """One portal login. Raises NotFound."""
     async with work.pool.transaction(actor.agency_id) as conn:
@@ -115,6 +118,7 @@ async def read(work: Work, *, actor: Actor, login_id: UUID) -> PortalLogin:
     return login
 
 
+@needs(Right.MANAGE_PORTAL_LOGINS)
 async def update(
     work: Work,
     credentials: Credentials,
@@ -215,6 +219,33 @@ async def _write(tx: Transaction, before: PortalLogin, after: PortalLogin) -> Po
     return after
 
 
+@needs(Right.MANAGE_PORTAL_LOGINS)
+async def unlock(work: Work, *, actor: Actor, login_id: UUID) -> PortalLogin:
+    """Lift the lock of a portal login, and forget the wrong passwords; nothing happens where there are none.
+
+    Raises NotFound.
+    """
+    async with work.transaction(actor) as tx:
+        login = await portal_logins.lock(tx.conn, login_id)
+        if login is None:
+            raise NotFound
+        if await sign_in_budgets.renew(tx, "portal", login.id):
+            subject = Subject(client_id=login.client_id, portal_login_id=login.id)
+            await tx.append(PortalLoginUnlocked(username=login.username), subject)
+    return replace(login, locked_until=None)
+
+
+@needs(Right.MANAGE_PORTAL_LOGINS)
+async def sign_out(work: Work, *, actor: Actor, login_id: UUID) -> PortalLogin:
+    """End all sessions of a portal login; its password stays good. Raises NotFound."""
+    async with work.transaction(actor) as tx:
+        login = await portal_logins.lock(tx.conn, login_id)
+        if login is None:
+            raise NotFound
+        await end_sessions(tx, login)
+    return login
+
+
 async def end_sessions(tx: Transaction, login: PortalLogin) -> None:
     """End a login's sessions, each with its event, and void whatever could set its password."""
     await sessions.void_password_tokens(tx.conn, login.id, tx.now)
@@ -232,6 +263,7 @@ def _differences(before: PortalLogin, after: PortalLogin) -> tuple[Change, ...]:
     return tuple(Change(field=field, old=old, new=new) for field, old, new in pairs if old != new)
 
 
+@needs(Right.MANAGE_PORTAL_LOGINS)
 async def deliveries_of(work: Work, *, actor: Actor, login_id: UUID, before: UUID | None, limit: int) -> list[Delivery]:
     """The e-mails sent to a login's owner, newest first. Raises NotFound."""
     async with work.pool.transaction(actor.agency_id) as conn:

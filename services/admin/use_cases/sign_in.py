@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from shared.accounts import access, agencies, staff
+from shared.accounts import access, agencies, sign_in_budgets, staff
 from shared.accounts.access import Origin, SessionCookie, Tokens
 from shared.accounts.agencies import Agency
+from shared.accounts.sign_in_budgets import FAILURES, Budget
 from shared.accounts.staff import StaffUser
 from shared.actors import Actor
 from shared.errors import BadCredentials
 from shared.events import Subject
-from shared.events.catalogue import StaffSessionRefused, StaffSessionStarted
+from shared.events.catalogue import StaffLocked, StaffSessionRefused, StaffSessionStarted
 from shared.outbox import Transaction, Work
-from shared.security.passwords import PasswordHasher
-from shared.security.tokens import Signer
+from shared.security.gate import Gate
+from shared.security.tokens import NOBODY, Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class SignedIn:
 
 async def sign_in(
     work: Work,
-    hasher: PasswordHasher,
+    gate: Gate,
     signer: Signer,
     *,
     slug: str,
@@ -39,27 +40,67 @@ async def sign_in(
     origin: Origin,
     with_cookie: bool,
 ) -> SignedIn:
-    """Begin a staff session. Raises BadCredentials, the same for whatever is wrong, after the same work."""
+    """Begin a staff session.
+
+    Raises TooManyAttempts, Busy, and BadCredentials, the same for whatever else is wrong and after the same work.
+    """
     async with work.pool.transaction(None) as conn:
         agency = await agencies.by_slug(conn, slug)
     user: StaffUser | None = None
+    known = False
     if agency is not None:
         async with work.pool.transaction(agency.id) as conn:
             user = await staff.by_username(conn, username)
+            known = await sign_in_budgets.known(conn, "staff", user.id if user else NOBODY, origin.device)
     # Outside any transaction: a hash may wait for its turn and must not hold a connection meanwhile.
-    proved = await hasher.verify(user.password_hash if user and user.active else None, password)
+    stored = user.password_hash if user and user.active else None
+    proved = await gate.proves(stored, password, address=origin.address, known=known)
     if agency is None:
         raise BadCredentials
     actor = _actor(agency, user, origin)
     async with work.transaction(actor) as tx:
-        if user is None or not proved or not await _unchanged(tx, user):
-            await tx.append(_refusal(user), Subject(staff_user_id=user.id if user else None))
-            result = None
-        else:
-            result = await _begin(tx, agency, user, signer, origin, with_cookie)
+        # Somebody may have made the user inactive, or changed the password, while the hash was being checked.
+        current = await staff.lock(tx.conn, user.id if user else NOBODY)
+        admitted = await _admitted(tx, current, origin, proved=proved and current == user)
+        result = await _begin(tx, agency, admitted, signer, origin, with_cookie) if admitted else None
+    # Not raised before: the refusal's event has to be committed.
     if result is None:
         raise BadCredentials
+    if user is not None and stored is not None:
+        renewed = await gate.renewed(stored, password)
+        if renewed is not None:
+            async with work.pool.transaction(agency.id) as conn:
+                await staff.renew_hash(conn, user.id, stored, renewed)
     return result
+
+
+async def _admitted(tx: Transaction, user: StaffUser | None, origin: Origin, *, proved: bool) -> StaffUser | None:
+    if user is None:
+        await tx.append(StaffSessionRefused(username=None, reason="unknown_username"), Subject())
+        return None
+    subject = Subject(staff_user_id=user.id)
+    budget = await sign_in_budgets.lock(tx, "staff", user.id, origin.device)
+    if budget.locked(tx.now):
+        await tx.append(StaffSessionRefused(username=user.username, reason="locked"), subject)
+    elif proved:
+        await sign_in_budgets.passed(tx, "staff", user.id, budget)
+        return user
+    else:
+        await tx.append(_refusal(user), subject)
+        await _count(tx, user, budget)
+    return None
+
+
+async def _count(tx: Transaction, user: StaffUser, budget: Budget) -> None:
+    if not user.active or user.password_hash is None:
+        # There was nothing to guess.
+        return
+    until = await sign_in_budgets.failed(tx, "staff", user.id, budget)
+    if until is not None:
+        locked = StaffLocked(
+            username=user.username, failures=FAILURES, until=until, known_device=budget.device is not None
+        )
+        await tx.append(locked, Subject(staff_user_id=user.id))
 
 
 async def _begin(
@@ -75,14 +116,7 @@ async def _begin(
     return SignedIn(agency, session_id, cookie, tokens)
 
 
-async def _unchanged(tx: Transaction, user: StaffUser) -> bool:
-    # Somebody may have made the user inactive, or changed the password, while the hash was being checked.
-    return await staff.by_id(tx.conn, user.id) == user
-
-
-def _refusal(user: StaffUser | None) -> StaffSessionRefused:
-    if user is None:
-        return StaffSessionRefused(username=None, reason="unknown_username")
+def _refusal(user: StaffUser) -> StaffSessionRefused:
     if not user.active:
         return StaffSessionRefused(username=user.username, reason="inactive")
     if user.password_hash is None:

@@ -59,6 +59,19 @@ class ResetPassword(Body):
     new_password: Password
 
 
+class ForgotUsername(Body):
+    """Where the username is to be mailed: the address that the login has."""
+
+    agency: AgencySlug
+    email: Email
+
+
+class Report(Body):
+    """The code from an e-mail about a changed password."""
+
+    token: Token
+
+
 class PasswordChangeRequiredOut(Answer):
     """A temporary password was right: no session began, and the token is good for choosing a password, once."""
 

@@ -9,18 +9,21 @@ from services.portal.api.bodies import (
     ChangePassword,
     ChoosePassword,
     ForgotPassword,
+    ForgotUsername,
     NewPassword,
+    Report,
     ResetPassword,
 )
-from services.portal.keys import HASHER, RESETS, SIGNER, WORK
-from services.portal.use_cases import passwords, resets
+from services.portal.keys import HASHER, NOTICES, RESETS, SIGNER, WORK
+from services.portal.use_cases import passwords, reports, resets, usernames
 from services.portal.use_cases.passwords import PasswordChangeExpired, ResetExpired
+from services.portal.use_cases.reports import ReportExpired
 from services.portal.use_cases.sign_in import SignedIn
 from shared.accounts.agencies import NotContracted
 from shared.accounts.sessions import PasswordTokenPurpose
 from shared.doors import origin_of
 from shared.errors import NotSignedIn
-from shared.http.answers import json_answer
+from shared.http.answers import json_answer, no_content
 from shared.http.bodies import read_json
 from shared.http.openapi import operation
 from shared.security.password_rules import PasswordRefused
@@ -57,6 +60,7 @@ async def _change(request: web.Request, body: NewPassword, new_password: str) ->
         request.app[WORK],
         request.app[HASHER],
         request.app[SIGNER],
+        request.app[NOTICES],
         actor=actor,
         current_password=body.current_password.get_secret_value() if body.current_password else "",
         new_password=new_password,
@@ -69,12 +73,28 @@ async def _choose(request: web.Request, token: str, purpose: PasswordTokenPurpos
         request.app[WORK],
         request.app[HASHER],
         request.app[SIGNER],
+        request.app[NOTICES],
         token=token,
         purpose=purpose,
         new_password=new_password,
         origin=origin_of(request),
         with_cookie=False,
     )
+
+
+@operation(
+    "Say that somebody else has changed the password",
+    body=Report,
+    answers={204: None},
+    problems=(ReportExpired,),
+    security=None,
+    tag=TAG,
+)
+async def report(request: web.Request) -> web.Response:
+    """All sessions end, and nobody gets in until staff give a new password."""
+    body = await read_json(request, Report)
+    await reports.report(request.app[WORK], token=body.token, origin=origin_of(request))
+    return no_content()
 
 
 @operation("Ask for a reset e-mail", body=ForgotPassword, answers={202: None}, security=None, tag=TAG)
@@ -88,6 +108,16 @@ async def forgot_password(request: web.Request) -> web.Response:
         username=body.username,
         email=body.email,
         origin=origin_of(request),
+    )
+    return web.Response(status=202)
+
+
+@operation("Ask for the username by e-mail", body=ForgotUsername, answers={202: None}, security=None, tag=TAG)
+async def forgot_username(request: web.Request) -> web.Response:
+    """The answer is the same whether or not there is such a login, and comes after the same time."""
+    body = await read_json(request, ForgotUsername)
+    await usernames.request(
+        request.app[WORK], request.app[NOTICES], slug=body.agency, email=body.email, origin=origin_of(request)
     )
     return web.Response(status=202)
 

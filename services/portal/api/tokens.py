@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from services.portal.api.bodies import PasswordChangeRequiredOut
-from services.portal.keys import HASHER, SIGNER, WORK
+from services.portal.keys import GATE, SIGNER, WORK
 from services.portal.use_cases.sign_in import PasswordChangeRequired, TemporaryPasswordExpired, sign_in
 from shared.accounts.agencies import NotContracted
 from shared.doors import origin_of
@@ -13,6 +13,7 @@ from shared.errors import BadCredentials
 from shared.http.answers import json_answer
 from shared.http.bodies import read_json
 from shared.http.openapi import operation
+from shared.security.throttle import TooManyAttempts
 from shared.session_api import TAG, SignIn, TokensOut
 
 
@@ -20,7 +21,7 @@ from shared.session_api import TAG, SignIn, TokensOut
     "Sign in",
     body=SignIn,
     answers={200: TokensOut | PasswordChangeRequiredOut},
-    problems=(BadCredentials, TemporaryPasswordExpired, NotContracted),
+    problems=(BadCredentials, TooManyAttempts, TemporaryPasswordExpired, NotContracted),
     security=None,
     tag=TAG,
 )
@@ -29,7 +30,7 @@ async def create_token(request: web.Request) -> web.Response:
     body = await read_json(request, SignIn)
     result = await sign_in(
         request.app[WORK],
-        request.app[HASHER],
+        request.app[GATE],
         request.app[SIGNER],
         slug=body.agency,
         username=body.username,

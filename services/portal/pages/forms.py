@@ -48,16 +48,26 @@ class ChangePasswordForm(NewPasswordForm):
     current_password: Password
 
 
-class ResetForm(NewPasswordForm):
-    """The same with the code from an e-mail."""
+class CodeForm(Body):
+    """A code from an e-mail."""
 
     code: Annotated[str, Field(max_length=1000), AfterValidator(_code)]
+
+
+class ResetForm(NewPasswordForm, CodeForm):
+    """A new password with the code from an e-mail."""
 
 
 class ForgotForm(Body):
     """Whose password was forgotten."""
 
     username: Annotated[str, Line(64)]
+    email: Email
+
+
+class ForgotUsernameForm(Body):
+    """Where the username is to be mailed."""
+
     email: Email
 
 

@@ -6,18 +6,19 @@ from typing import Any
 
 from aiohttp import web
 
-from services.portal.keys import HASHER, RESETS, SIGNER, VISITOR, WORK
+from services.portal.keys import HASHER, NOTICES, RESETS, SIGNER, VISITOR, WORK
 from services.portal.pages.forms import (
     ChangePasswordForm,
     ForgotForm,
+    ForgotUsernameForm,
     NewPasswordForm,
     ResetForm,
     read_own_form,
     refused,
 )
 from services.portal.pages.signing_in import enter
-from services.portal.pages.visitors import agency_of, choice_cookie, for_visitors, url
-from services.portal.use_cases import passwords, resets
+from services.portal.pages.visitors import DOOR, agency_of, choice_cookie, for_visitors, url
+from services.portal.use_cases import passwords, resets, usernames
 from services.portal.use_cases.passwords import PasswordChangeExpired, ResetExpired
 from services.portal.use_cases.sign_in import SignedIn
 from shared.accounts.sessions import PasswordTokenPurpose
@@ -38,10 +39,11 @@ async def _choose(request: web.Request, token: str, purpose: PasswordTokenPurpos
         request.app[WORK],
         request.app[HASHER],
         request.app[SIGNER],
+        request.app[NOTICES],
         token=token,
         purpose=purpose,
         new_password=form.new_password.get_secret_value(),
-        origin=origin_of(request),
+        origin=DOOR.origin(request),
         with_cookie=True,
     )
 
@@ -109,6 +111,8 @@ async def submit_change(request: web.Request) -> web.StreamResponse:
                 request.app[WORK],
                 request.app[HASHER],
                 request.app[SIGNER],
+                request.app[NOTICES],
+                request.app[NOTICES],
                 actor=visitor.actor,
                 current_password=form.model.current_password.get_secret_value(),
                 new_password=form.model.new_password.get_secret_value(),
@@ -146,6 +150,28 @@ async def submit_forgot(request: web.Request) -> web.StreamResponse:
         origin=origin_of(request),
     )
     return see_other(url(request, "forgot-password", sent="1"))
+
+
+async def show_forgot_username(request: web.Request) -> web.StreamResponse:
+    """The page that asks for the address of a forgotten username, or says that an e-mail is on its way."""
+    await agency_of(request)
+    return render(request, "forgot_username.html", form=None, sent="sent" in request.query)
+
+
+async def submit_forgot_username(request: web.Request) -> web.StreamResponse:
+    """Ask for the username by e-mail; the next page is the same whatever address was given."""
+    agency = await agency_of(request)
+    form = await read_form(request, ForgotUsernameForm)
+    if form.model is None:
+        return render(request, "forgot_username.html", status=422, form=form, sent=False)
+    await usernames.request(
+        request.app[WORK],
+        request.app[NOTICES],
+        slug=agency.slug,
+        email=form.model.email,
+        origin=origin_of(request),
+    )
+    return see_other(url(request, "forgot-username", sent="1"))
 
 
 async def show_reset(request: web.Request) -> web.StreamResponse:

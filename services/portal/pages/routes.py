@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from services.portal.pages import home, passwords, signing_in
+from services.portal.pages import home, passwords, reports, sessions, signing_in
+from services.portal.use_cases.reports import REPORT_PATH
 from services.portal.use_cases.resets import RESET_PATH
 
 # As agencies' slugs are; anything else is no address of ours.
@@ -21,12 +22,19 @@ def page_routes() -> list[web.RouteDef]:
         web.post(f"{_SLUG}/sign-out", signing_in.sign_out),
         web.get(f"{_SLUG}/session", signing_in.still_signed_in),
         web.get(f"{_SLUG}/activity", home.activity),
+        web.get(f"{_SLUG}/{sessions.PAGE}", sessions.show),
+        web.post(f"{_SLUG}/{sessions.PAGE}/end", sessions.end_one),
+        web.post(f"{_SLUG}/{sessions.PAGE}/end-others", sessions.end_others),
         web.get(f"{_SLUG}/choose-password", passwords.show_choice),
         web.post(f"{_SLUG}/choose-password", passwords.submit_choice),
         web.get(f"{_SLUG}/change-password", passwords.show_change),
         web.post(f"{_SLUG}/change-password", passwords.submit_change),
         web.get(f"{_SLUG}/forgot-password", passwords.show_forgot),
         web.post(f"{_SLUG}/forgot-password", passwords.submit_forgot),
+        web.get(f"{_SLUG}/forgot-username", passwords.show_forgot_username),
+        web.post(f"{_SLUG}/forgot-username", passwords.submit_forgot_username),
         web.get(f"{_SLUG}/{RESET_PATH}", passwords.show_reset),
         web.post(f"{_SLUG}/{RESET_PATH}", passwords.submit_reset),
+        web.get(f"{_SLUG}/{REPORT_PATH}", reports.show),
+        web.post(f"{_SLUG}/{REPORT_PATH}", reports.submit),
     ]

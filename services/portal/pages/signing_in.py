@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from services.portal.keys import HASHER, SIGNER, WORK
+from services.portal.keys import GATE, SIGNER, WORK
 from services.portal.pages.forms import NoFields, SignInForm, read_own_form
 from services.portal.pages.visitors import (
+    DOOR,
     agency_of,
     choice_cookie,
     session_cookie,
@@ -17,10 +18,10 @@ from services.portal.pages.visitors import (
 )
 from services.portal.use_cases import sessions
 from services.portal.use_cases.sign_in import PasswordChangeRequired, SignedIn, TemporaryPasswordExpired, sign_in
-from shared.doors import origin_of
-from shared.errors import BadCredentials
+from shared.errors import BadCredentials, DomainError
 from shared.http.forms import Form, read_form
-from shared.http.pages import render, see_other
+from shared.http.pages import render, see_other, with_retry_after
+from shared.security.throttle import TooManyAttempts
 
 # What a redirect has the sign-in page say; the address carries the key and no words.
 _NOTICES = {
@@ -59,17 +60,18 @@ async def submit(request: web.Request) -> web.StreamResponse:
     try:
         result = await sign_in(
             request.app[WORK],
-            request.app[HASHER],
+            request.app[GATE],
             request.app[SIGNER],
             slug=agency.slug,
             username=form.model.username,
             password=form.model.password.get_secret_value(),
-            origin=origin_of(request),
+            origin=DOOR.origin(request),
             with_cookie=True,
         )
     except (BadCredentials, TemporaryPasswordExpired) as error:
-        told: Form[SignInForm] = Form(form.values, {"": error.message}, None)
-        return sign_in_page(request, told, status=error.status, next_path=next_path)
+        return _refused(request, form, error, next_path)
+    except TooManyAttempts as error:
+        return with_retry_after(_refused(request, form, error, next_path), error)
     if isinstance(result, PasswordChangeRequired):
         response = see_other(url(request, "choose-password"))
         choice_cookie(request).set(response, result.token, max_age=result.expires_in)
@@ -77,11 +79,17 @@ async def submit(request: web.Request) -> web.StreamResponse:
     return enter(request, result, next_path)
 
 
+def _refused(request: web.Request, form: Form[SignInForm], error: DomainError, next_path: str) -> web.Response:
+    told: Form[SignInForm] = Form(form.values, {"": error.message}, None)
+    return sign_in_page(request, told, status=error.status, next_path=next_path)
+
+
 def enter(request: web.Request, result: SignedIn, path: str) -> web.Response:
     """Go on with the session's cookie."""
     response = see_other(path)
     if result.cookie is not None:
         session_cookie(request).set(response, result.cookie.text)
+        DOOR.remember_browser(request, response)
     return response
 
 

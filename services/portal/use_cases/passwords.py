@@ -7,19 +7,23 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from uuid import UUID
 
+from services.portal.use_cases.notices import Notices
 from services.portal.use_cases.sign_in import SignedIn, actor_of, begin_session, subject_of
-from shared.accounts import access, agencies, clients, portal_logins, sessions
+from shared.accounts import access, agencies, clients, portal_logins, sessions, sign_in_budgets
 from shared.accounts.access import Origin, SessionCookie
 from shared.accounts.agencies import Agency
 from shared.accounts.clients import ClientNames
 from shared.accounts.portal_logins import PortalLogin
 from shared.accounts.sessions import PasswordTokenPurpose
+from shared.accounts.sign_in_budgets import FAILURES
 from shared.actors import Actor
 from shared.db import Connection
 from shared.deliveries import store as deliveries
 from shared.errors import DomainError, FieldError, InvalidFields, NotSignedIn
-from shared.events.catalogue import PortalPasswordChanged
+from shared.events import Payload, Subject
+from shared.events.catalogue import PortalLoginUnlocked, PortalPasswordChanged
 from shared.outbox import Transaction, Work
+from shared.rights import Right, needs
 from shared.security.password_rules import PasswordRefused
 from shared.security.passwords import PasswordHasher, normalized
 from shared.security.tokens import Reference, Signer, parse_reference
@@ -69,6 +73,7 @@ async def choose(
     work: Work,
     hasher: PasswordHasher,
     signer: Signer,
+    notices: Notices,
     *,
     token: str,
     purpose: PasswordTokenPurpose,
@@ -94,9 +99,12 @@ async def choose(
     async with work.transaction(actor_of(owner.agency, owner.login, origin)) as tx:
         login = await portal_logins.lock(tx.conn, owner.login.id)
         stored = await sessions.lock_password_token(tx.conn, reference, tx.now)
-        if login is None or not login.active or stored is None:
+        if login is None or not login.active or login.reported_at is not None or stored is None:
             raise _EXPIRED[purpose]
         await _set(tx, login, new_hash, PortalPasswordChanged(username=login.username, how=_HOW[purpose]))
+        await notices.password_changed(tx, login, owner.agency)
+        if await sign_in_budgets.renew(tx, "portal", login.id):
+            await tx.append(PortalLoginUnlocked(username=login.username), subject_of(login))
         return await begin_session(tx, owner.agency, login, signer=signer, origin=origin, with_cookie=with_cookie)
 
 
@@ -122,16 +130,21 @@ async def _set(
     await sessions.void_password_tokens(tx.conn, login.id, tx.now)
     await tx.append(event, subject_of(login))
     ended = await sessions.end_of_login(tx.conn, login.id, "revoked", tx.now, but=but)
-    end = access.ended_event("portal", login.username, "revoked", person_id=login.id, client_id=login.client_id)
-    await tx.append_all([end for _ in ended])
+    await tx.append_all([_revoked(login) for _ in ended])
     # What an e-mail on its way carries is no longer good.
     await deliveries.end_open(tx, portal_login_id=login.id, client_id=login.client_id, state="superseded")
 
 
+def _revoked(login: PortalLogin) -> tuple[Payload, Subject]:
+    return access.ended_event("portal", login.username, "revoked", person_id=login.id, client_id=login.client_id)
+
+
+@needs(Right.CHANGE_OWN_PASSWORD)
 async def change(
     work: Work,
     hasher: PasswordHasher,
     signer: Signer,
+    notices: Notices,
     *,
     actor: Actor,
     current_password: str,
@@ -147,6 +160,7 @@ async def change(
     owner = await _owner_by_id(work, actor)
     current = owner.login.password_hash
     if not await hasher.verify(current, current_password):
+        await _count_wrong(work, actor, owner)
         raise InvalidFields(FieldError("current_password", "This is not your current password."))
     if normalized(new_password) == normalized(current_password):
         raise PasswordRefused("Choose another password than the current one.")
@@ -161,7 +175,21 @@ async def change(
             raise InvalidFields(FieldError("current_password", "Your password was changed meanwhile."))
         changed = PortalPasswordChanged(username=login.username, how="own")
         await _set(tx, login, new_hash, changed, but=session.id)
+        await notices.password_changed(tx, login, owner.agency)
         return await _go_on(tx, owner.agency, login, session.id, signer, with_cookie=with_cookie)
+
+
+async def _count_wrong(work: Work, actor: Actor, owner: _Owner) -> None:
+    """Whoever found an open session must not find out the password as well: it ends. Raises NotSignedIn."""
+    if actor.session_id is None:
+        raise NotSignedIn
+    async with work.transaction(actor) as tx:
+        wrong = await sessions.count_wrong_password(tx.conn, actor.session_id)
+        if wrong < FAILURES:
+            return
+        if await sessions.end(tx.conn, actor.session_id, "revoked", tx.now):
+            await tx.append(*_revoked(owner.login))
+    raise NotSignedIn
 
 
 async def _owner_by_id(work: Work, actor: Actor) -> _Owner:

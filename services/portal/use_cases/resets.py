@@ -23,6 +23,11 @@ RESET_PATH: Final = "reset"
 
 # Asked again within it, the e-mail that is on its way is enough: nobody's mailbox is filled by pressing a button.
 PAUSE: Final = timedelta(seconds=60)
+# Nor by pressing it all day.
+MOST: Final = 5
+MOST_WITHIN: Final = timedelta(days=1)
+# After staff have put in another address: time for the owner of the old one to notice.
+NEW_ADDRESS_WAITS: Final = timedelta(days=1)
 # Longer than the work for a login that exists takes, so that the answer comes after the same time for all.
 ANSWER_AFTER: Final = timedelta(milliseconds=400)
 
@@ -95,10 +100,15 @@ async def _request(work: Work, resets: Resets, slug: str, username: str, email: 
 
 async def _may_have(tx: Transaction, login: PortalLogin) -> bool:
     # A login that staff gave no password yet gets none here either.
-    if not login.active or login.password_state(tx.now) == "none":
+    if not login.active or login.reported_at is not None or login.password_state(tx.now) == "none":
         return False
     if await deliveries.open_mail(tx.conn, login.id) == "temporary_password":
         # What they need is on its way, and a reset would take its place in the queue.
         return False
+    changed = login.email_unconfirmed_since
+    if changed is not None and login.password_hash is not None and tx.now - changed < NEW_ADDRESS_WAITS:
+        return False
     asked = await sessions.last_reset(tx.conn, login.id, tx.now)
-    return asked is None or tx.now - asked >= PAUSE
+    if asked is not None and tx.now - asked < PAUSE:
+        return False
+    return await sessions.resets_since(tx.conn, login.id, tx.now - MOST_WITHIN) < MOST

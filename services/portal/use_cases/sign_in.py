@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from shared.accounts import access, agencies, portal_logins, sessions
+from shared.accounts import access, agencies, portal_logins, sessions, sign_in_budgets
 from shared.accounts.access import Origin, SessionCookie, Tokens
 from shared.accounts.agencies import Agency
 from shared.accounts.portal_logins import PortalLogin
+from shared.accounts.sign_in_budgets import FAILURES, Budget
 from shared.actors import Actor
 from shared.errors import BadCredentials, DomainError
 from shared.events import Subject
-from shared.events.catalogue import PortalSessionRefused, PortalSessionStarted
+from shared.events.catalogue import PortalLoginLocked, PortalSessionRefused, PortalSessionStarted
 from shared.outbox import Transaction, Work
-from shared.security.passwords import PasswordHasher
+from shared.security.gate import Gate
 from shared.security.session_limits import PASSWORD_CHANGE
 from shared.security.tokens import NOBODY, Signer, new_reference
 
@@ -49,7 +50,7 @@ class PasswordChangeRequired:
 
 async def sign_in(
     work: Work,
-    hasher: PasswordHasher,
+    gate: Gate,
     signer: Signer,
     *,
     slug: str,
@@ -60,18 +61,20 @@ async def sign_in(
 ) -> SignedIn | PasswordChangeRequired:
     """Begin a session; with a temporary password none begins, and the answer is what it takes to choose one's own.
 
-    Raises NotContracted, TemporaryPasswordExpired, and BadCredentials, the same for whatever else is wrong and after
-    the same work.
+    Raises NotContracted, TemporaryPasswordExpired, TooManyAttempts, Busy, and BadCredentials, the same for whatever
+    else is wrong and after the same work.
     """
     async with work.pool.transaction(None) as conn:
         agency = await agencies.by_slug(conn, slug)
     login: PortalLogin | None = None
+    known = False
     if agency is not None:
         agency.require_contract()
         async with work.pool.transaction(agency.id) as conn:
             login = await portal_logins.by_username(conn, username)
+            known = await sign_in_budgets.known(conn, "portal", login.id if login else NOBODY, origin.device)
     # Outside any transaction: a hash may wait for its turn and must not hold a connection meanwhile.
-    proved = await hasher.verify(_stored(login), password)
+    proved = await gate.proves(_stored(login), password, address=origin.address, known=known)
     if agency is None:
         raise BadCredentials
     async with work.transaction(actor_of(agency, login, origin)) as tx:
@@ -83,12 +86,17 @@ async def sign_in(
         )
     if isinstance(result, DomainError):
         raise result
+    if isinstance(result, SignedIn) and login is not None and login.password_hash is not None:
+        renewed = await gate.renewed(login.password_hash, password)
+        if renewed is not None:
+            async with work.pool.transaction(agency.id) as conn:
+                await portal_logins.renew_hash(conn, login.id, login.password_hash, renewed)
     return result
 
 
 def _stored(login: PortalLogin | None) -> str | None:
     """The one hash that can let this login in; a pending temporary password replaces an own one."""
-    if login is None or not login.active:
+    if login is None or not login.active or login.reported_at is not None:
         return None
     return login.temporary_password_hash or login.password_hash
 
@@ -104,9 +112,17 @@ async def _decide(
     with_cookie: bool,
 ) -> SignedIn | PasswordChangeRequired | DomainError:
     """What a password comes to. Refusals are answered, not raised: their event has to be committed."""
-    if login is None or not proved:
-        await tx.append(_refusal(tx, login), subject_of(login))
+    if login is None:
+        await tx.append(PortalSessionRefused(username=None, reason="unknown_username"), subject_of(login))
         return BadCredentials()
+    budget = await sign_in_budgets.lock(tx, "portal", login.id, origin.device)
+    if budget.locked(tx.now):
+        await tx.append(PortalSessionRefused(username=login.username, reason="locked"), subject_of(login))
+        return BadCredentials()
+    if not proved:
+        await _count(tx, login, budget)
+        return BadCredentials()
+    await sign_in_budgets.passed(tx, "portal", login.id, budget)
     state = login.password_state(tx.now)
     if state == "temporary_expired":
         refused = PortalSessionRefused(username=login.username, reason="temporary_password_expired")
@@ -115,6 +131,21 @@ async def _decide(
     if state == "temporary":
         return await _require_change(tx, agency, login)
     return await begin_session(tx, agency, login, signer=signer, origin=origin, with_cookie=with_cookie)
+
+
+async def _count(tx: Transaction, login: PortalLogin, budget: Budget) -> None:
+    await tx.append(_refusal(tx, login), subject_of(login))
+    if _stored(login) is None:
+        # There was nothing to guess.
+        return
+    until = await sign_in_budgets.failed(tx, "portal", login.id, budget)
+    if until is not None:
+        # Whoever tries to get in may have asked for an e-mail as well.
+        await sessions.void_resets(tx.conn, login.id, tx.now)
+        locked = PortalLoginLocked(
+            username=login.username, failures=FAILURES, until=until, known_device=budget.device is not None
+        )
+        await tx.append(locked, subject_of(login))
 
 
 async def _require_change(tx: Transaction, agency: Agency, login: PortalLogin) -> PasswordChangeRequired:
@@ -135,15 +166,17 @@ async def begin_session(
     tokens = None
     if not with_cookie:
         tokens = await access.first_tokens(tx, signer=signer, kind="portal", person_id=login.id, session_id=session_id)
+    if login.email_unconfirmed_since is not None:
+        await portal_logins.confirm_email(tx.conn, login.id)
     await tx.append(PortalSessionStarted(username=login.username), subject_of(login))
     return SignedIn(agency, session_id, cookie, tokens)
 
 
-def _refusal(tx: Transaction, login: PortalLogin | None) -> PortalSessionRefused:
-    if login is None:
-        return PortalSessionRefused(username=None, reason="unknown_username")
+def _refusal(tx: Transaction, login: PortalLogin) -> PortalSessionRefused:
     if not login.active:
         return PortalSessionRefused(username=login.username, reason="inactive")
+    if login.reported_at is not None:
+        return PortalSessionRefused(username=login.username, reason="locked")
     if login.password_state(tx.now) == "none":
         return PortalSessionRefused(username=login.username, reason="no_password")
     return PortalSessionRefused(username=login.username, reason="wrong_password")

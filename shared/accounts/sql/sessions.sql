@@ -20,9 +20,32 @@ join accounts.portal_logins l on l.id = s.portal_login_id
 join accounts.agencies a on a.id = s.agency_id
 where s.id = $1 and s.kind = 'portal';
 
+-- name: staff_open
+-- A staff user's good sessions: the one that asks first, then the latest used.
+select id, user_agent, address, started_at, last_seen_at, id = $4 as current from accounts.sessions
+where staff_user_id = $1 and ended_at is null and last_seen_at > $2 and expires_at > $3
+order by id = $4 desc, last_seen_at desc, id desc;
+
+-- name: portal_open
+-- A portal login's good sessions: the one that asks first, then the latest used.
+select id, user_agent, address, started_at, last_seen_at, id = $4 as current from accounts.sessions
+where portal_login_id = $1 and ended_at is null and last_seen_at > $2 and expires_at > $3
+order by id = $4 desc, last_seen_at desc, id desc;
+
+-- name: open_of_client
+-- How many sessions of each of a client's portal logins are good at this moment.
+select s.portal_login_id, count(*) as open from accounts.sessions s
+join accounts.portal_logins l on l.id = s.portal_login_id
+where l.client_id = $1 and s.ended_at is null and s.last_seen_at > $2 and s.expires_at > $3
+group by s.portal_login_id;
+
 -- name: seen
 -- The session was used; written at most once a minute.
 update accounts.sessions set last_seen_at = $2 where id = $1 and ended_at is null;
+
+-- name: count_wrong_password
+-- Another wrong password of somebody who is signed in; answers how many there were in this session.
+update accounts.sessions set wrong_passwords = wrong_passwords + 1 where id = $1 returning wrong_passwords;
 
 -- name: end_one
 -- A session ends, once.
@@ -77,15 +100,24 @@ values ($1, $2, $3, $4, $5, $6);
 select digest, portal_login_id, purpose, expires_at from accounts.password_tokens
 where digest = $1 and used_at is null and expires_at > $2 for update;
 
+-- name: use_password_token
+-- It is used, once.
+update accounts.password_tokens set used_at = $2 where digest = $1 and used_at is null and expires_at > $2 returning digest;
+
 -- name: last_reset
 -- When the reset that is still open was asked for.
 select max(issued_at) from accounts.password_tokens
 where portal_login_id = $1 and purpose = 'reset' and used_at is null and expires_at > $2;
+
+-- name: resets_since
+-- How often a reset was asked for.
+select count(*) from accounts.password_tokens where portal_login_id = $1 and purpose = 'reset' and issued_at > $2;
 
 -- name: void_resets
 -- A newer reset takes the place of those that are open.
 update accounts.password_tokens set used_at = $2 where portal_login_id = $1 and purpose = 'reset' and used_at is null;
 
 -- name: void_password_tokens
--- Whatever could set this login's password can no longer do it.
-update accounts.password_tokens set used_at = $2 where portal_login_id = $1 and used_at is null;
+-- Whatever could set this login's password can no longer do it. That an earlier change was somebody else's can still be said.
+update accounts.password_tokens set used_at = $2
+where portal_login_id = $1 and purpose <> 'report' and used_at is null;

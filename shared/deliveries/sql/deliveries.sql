@@ -8,12 +8,17 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', $10, $11, $12, $10);
 -- A newer credential, or a login made inactive, takes those in the queue out of it and wipes their secrets.
 -- One that is being handed over right now is wiped as well: what it carries is no longer good.
 update mail.deliveries set state = $2, finished_at = $3, sealed_secret = null, lease_until = null
-where portal_login_id = $1 and finished_at is null
+where portal_login_id = $1 and finished_at is null and mail <> all($4::text[])
 returning id, mail;
 
 -- name: open_mail
--- Which e-mail of a login is on its way right now.
-select mail from mail.deliveries where portal_login_id = $1 and finished_at is null order by id desc limit 1;
+-- Which credential of a login is on its way right now.
+select mail from mail.deliveries where portal_login_id = $1 and finished_at is null and mail <> all($2::text[]) order by id desc limit 1;
+
+-- name: sent_since
+-- How often an e-mail of this kind was asked for.
+select max(created_at) as latest, count(*) as count from mail.deliveries
+where portal_login_id = $1 and mail = $2 and created_at > $3;
 
 -- name: of_login
 -- A login's deliveries, newest first.

@@ -1,0 +1,57 @@
+"""E-mails that tell the owner of a portal login something, and let nobody in."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.accounts import sessions
+from shared.accounts.agencies import Agency
+from shared.accounts.portal_logins import PortalLogin
+from shared.deliveries import store as deliveries
+from shared.deliveries.sealing import Sealer
+from shared.deliveries.store import MailName
+from shared.outbox import Transaction
+from shared.security.tokens import new_reference
+
+REPORT_WITHIN: Final = timedelta(days=7)
+"""How long a code is good for saying that a change was somebody else's."""
+_USERNAME_WITHIN: Final = timedelta(hours=1)
+
+
+class Notices:
+    """Puts them into the queue."""
+
+    def __init__(self, sealer: Sealer, portal_base_url: str) -> None:
+        self._sealer = sealer
+        self._base_url = portal_base_url.rstrip("/")
+
+    async def password_changed(self, tx: Transaction, login: PortalLogin, agency: Agency) -> None:
+        """The password was changed; with a code to say that it was somebody else."""
+        reference, expires_at = new_reference(agency.id), tx.now + REPORT_WITHIN
+        await sessions.insert_password_token(tx.conn, reference, login.id, "report", now=tx.now, expires_at=expires_at)
+        await self._queue(tx, "password_changed", login, agency, secret=reference.text, expires_at=expires_at)
+
+    async def username(self, tx: Transaction, login: PortalLogin, agency: Agency) -> None:
+        """The username, for somebody who has forgotten it."""
+        # Nobody waits for it longer. There is nothing in it that has to be sealed.
+        await self._queue(tx, "username", login, agency, secret="", expires_at=tx.now + _USERNAME_WITHIN)
+
+    async def _queue(
+        self, tx: Transaction, mail: MailName, login: PortalLogin, agency: Agency, *, secret: str, expires_at: datetime
+    ) -> None:
+        await deliveries.queue(
+            tx,
+            sealer=self._sealer,
+            mail=mail,
+            portal_login_id=login.id,
+            client_id=login.client_id,
+            recipient=login.email,
+            context={
+                "username": login.username,
+                "portal_url": f"{self._base_url}/{agency.slug}/",
+                "agency_name": agency.name,
+            },
+            secret=secret,
+            expires_at=expires_at,
+        )

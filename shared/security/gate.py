@@ -1,0 +1,41 @@
+"""The gate before a password is checked: how many may fail is decided before anything is computed."""
+
+from __future__ import annotations
+
+from shared.errors import Busy
+from shared.security.passwords import PasswordHasher, outdated
+from shared.security.throttle import Throttle
+
+
+class Gate:
+    """Checks passwords of people at the door."""
+
+    def __init__(self, hasher: PasswordHasher, throttle: Throttle) -> None:
+        self._hasher = hasher
+        self._throttle = throttle
+
+    async def proves(self, stored: str | None, password: str, *, address: str | None, known: bool) -> bool:
+        """Whether it is the password; without a stored one it takes as long, and never is.
+
+        ``known``: the browser is one on which the person has signed in before, so what strangers do does not keep them
+        out. Raises TooManyAttempts, Busy.
+        """
+        if known:
+            return await self._hasher.verify(stored, password)
+        taken = await self._throttle.take(address)
+        proved = await self._hasher.verify(stored, password)
+        if proved:
+            await self._throttle.give_back(taken)
+        return proved
+
+    async def renewed(self, stored: str | None, password: str) -> str | None:
+        """The hash at today's cost, for a right password that was stored at another one; None when there is no need.
+
+        When there is too much to do, the next sign-in is as good.
+        """
+        if stored is None or not outdated(stored):
+            return None
+        try:
+            return await self._hasher.hash(password)
+        except Busy:
+            return None

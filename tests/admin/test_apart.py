@@ -1,0 +1,156 @@
+"""Every address of the admin service, asked with what belongs to another agency: nothing is told, nothing changes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+
+from shared.accounts.agencies import Agency
+from shared.accounts.clients import Client
+from tests.admin.conftest import Api, Browser, Town
+
+Http = TestClient[web.Request, web.Application]
+
+# What a caller with every right would send to do something about one thing of another agency.
+BODIES: dict[tuple[str, str], Any] = {
+    ("GET", "/api/v1/clients/{id}"): None,
+    ("PATCH", "/api/v1/clients/{id}"): {"first_name": "Changed", "portal_refused": True},
+    ("POST", "/api/v1/clients/{id}/portal-logins"): {"username": "intruder", "email": "intruder@example.com"},
+    ("GET", "/api/v1/portal-logins/{id}"): None,
+    ("PATCH", "/api/v1/portal-logins/{id}"): {"active": False, "email": "intruder@example.com", "reset_password": True},
+    ("GET", "/api/v1/portal-logins/{id}/deliveries"): None,
+    ("POST", "/api/v1/portal-logins/{id}/unlock"): {},
+    ("POST", "/api/v1/portal-logins/{id}/sign-out"): {},
+    ("DELETE", "/api/v1/sessions/{id}"): None,
+}
+# Opened without a session, about nobody.
+PUBLIC = {"/api/v1/token", "/api/v1/token/refresh", "/.well-known/jwks.json", "/openapi.json"}
+
+
+@dataclass
+class Elsewhere:
+    """Another agency with a client, a portal login and a staff session."""
+
+    agency: Agency
+    client: Client
+    login: dict[str, Any]
+    case_id: str
+    session_id: str
+
+    def id_for(self, path: str) -> str:
+        if "/sessions/" in path:
+            return self.session_id
+        return self.login["id"] if "/portal-logins/{id}" in path else str(self.client.id)
+
+
+@pytest.fixture
+async def elsewhere(http: Http, town: Town) -> Elsewhere:
+    agency = await town.world.agency("lakeside", name="Lakeside")
+    await town.world.staff(agency, "theirs")
+    client = await town.world.client(agency, first_name="Zebulon", last_name="Quagmire")
+    theirs = Api(http)
+    await theirs.sign_in("theirs", "lakeside")
+    login = await theirs.login(client, username="zebulon", email="zebulon@example.org")
+    session = (await theirs.get("sessions")).json["items"][0]["id"]
+    [case_id] = await town.world.case_ids(agency, client)
+    return Elsewhere(agency, client, login, str(case_id), session)
+
+
+async def kept(town: Town, elsewhere: Elsewhere) -> str:
+    """Everything that the other agency has, but for when its session was seen."""
+    tables = ("clients", "portal_logins", "sessions", "password_tokens", "sign_in_budgets", "staff_users", "outbox")
+    found = {
+        table: await town.rows(
+            f"select to_jsonb(t) - 'last_seen_at' - 'published_at' - 'confirmed_at' as row"
+            f" from accounts.{table} t where agency_id = $1 order by 1",
+            elsewhere.agency.id,
+        )
+        for table in tables
+    }
+    return json.dumps(found, default=str)
+
+
+def routes(http: Http) -> list[tuple[str, str]]:
+    """Method and path of every route."""
+    assert http.app is not None
+    found = [(r.method, r.resource.canonical) for r in http.app.router.routes() if r.resource]
+    return [(method, path) for method, path in found if method not in ("HEAD", "*")]
+
+
+def tells(text: str) -> bool:
+    return any(word in text for word in ("Zebulon", "Quagmire", "zebulon"))
+
+
+async def test_every_address_of_the_api_that_names_something_is_walked(http: Http) -> None:
+    named = {(m, p) for m, p in routes(http) if p.startswith("/api/") and "{" in p}
+    assert named == set(BODIES)
+
+
+async def test_the_api_tells_and_changes_nothing_of_another_agency(api: Api, town: Town, elsewhere: Elsewhere) -> None:
+    before = await kept(town, elsewhere)
+    for (method, path), body in BODIES.items():
+        answer = await api.call(method, path.replace("{id}", elsewhere.id_for(path)), body)
+        assert answer.status == 404, (method, path, answer.text)
+        assert not tells(answer.text), (method, path)
+    found = await api.post("clients/search", {"query": "quagmire"})
+    assert found.json["items"] == []
+    assert await kept(town, elsewhere) == before
+
+
+async def test_the_api_answers_nothing_without_a_staff_session(http: Http, api: Api, elsewhere: Elsewhere) -> None:
+    nobody = Api(http)
+    for method, path in routes(http):
+        if not path.startswith("/api/") or path in PUBLIC:
+            continue
+        answer = await nobody.call(method, path.replace("{id}", elsewhere.id_for(path)), BODIES.get((method, path)))
+        assert answer.status == 401, (method, path, answer.text)
+
+
+async def test_pages_tell_and_change_nothing_of_another_agency(http: Http, town: Town, elsewhere: Elsewhere) -> None:
+    browser = Browser(http)
+    await browser.sign_in()
+    token = (await browser.get("sessions")).form()["csrf_token"]
+    before = await kept(town, elsewhere)
+    walked = 0
+    for method, path in routes(http):
+        if not path.startswith("/{slug") or "{id}" not in path:
+            continue
+        walked += 1
+        address = _filled(path, "riverside", elsewhere)
+        form = {"csrf_token": token, "login": elsewhere.login["id"], "do": "update", "case": elsewhere.case_id}
+        page = await (browser.get(address) if method == "GET" else browser.post(address, form))
+        # A form about another agency's sheet may be too incomplete to be read at all.
+        assert page.status in ({404} if method == "GET" else {400, 404, 422}), (method, address, page.status)
+        assert not tells(page.text), (method, address)
+    assert walked >= 10
+    for path in ("sessions/end",):
+        page = await browser.post(path, {"csrf_token": token, "session": elsewhere.session_id})
+        assert page.status == 404
+    assert await kept(town, elsewhere) == before
+
+
+async def test_a_session_opens_no_page_of_another_agency(http: Http, town: Town, elsewhere: Elsewhere) -> None:
+    browser = Browser(http)
+    await browser.sign_in()
+    cookies = browser.cookies()
+    stolen = {"portico_staff_lakeside": cookies["portico_staff_riverside"]}
+    before = await kept(town, elsewhere)
+    for method, path in routes(http):
+        if not path.startswith("/{slug") or path.endswith(("/sign-in", "{slug}")):
+            continue
+        address = _filled(path, "lakeside", elsewhere)
+        http.session.cookie_jar.update_cookies(stolen, http.make_url("/"))
+        page = await (browser.get(address) if method == "GET" else browser.post(address, {}))
+        assert page.status == 303, (method, address, page.status)
+        assert "/lakeside/sign-in" in page.headers["Location"]
+        assert not tells(page.text)
+    assert await kept(town, elsewhere) == before
+
+
+def _filled(path: str, slug: str, elsewhere: Elsewhere) -> str:
+    return path.replace("{slug}", slug).replace("{id}", str(elsewhere.client.id)).replace("{case}", elsewhere.case_id)

@@ -1,0 +1,70 @@
+"""One table says who may do what, and every use case asks it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from services.admin.use_cases import documents, face_sheets, portal_logins
+from services.portal.use_cases import passwords
+from shared.actors import Actor
+from shared.errors import NotAllowed
+from shared.outbox import Work
+from shared.rights import RIGHTS, Right, allowed
+
+CLIENT = Actor(agency_id=uuid4(), kind="portal_login", username="cmalek", name="cmalek")
+STAFF = Actor(agency_id=uuid4(), kind="staff", username="nextstep", name="NextStep Solutions", role="staff")
+
+
+def use_cases(*modules: ModuleType) -> Iterator[tuple[str, Any]]:
+    """Every public use case that is told who acts."""
+    for module in modules:
+        for name, found in inspect.getmembers(module, inspect.iscoroutinefunction):
+            ours = found.__module__ == module.__name__ and not name.startswith("_")
+            if ours and "actor" in inspect.signature(found).parameters:
+                yield f"{module.__name__}.{name}", found
+
+
+STAFFS = dict(use_cases(documents, face_sheets, portal_logins))
+
+
+def test_the_walk_finds_the_use_cases() -> None:
+    assert len(STAFFS) >= 13
+
+
+@pytest.mark.parametrize("name", STAFFS)
+async def test_what_staff_do_is_closed_to_everybody_else(name: str, admin_work: Work) -> None:
+    use_case = STAFFS[name]
+    others: dict[str, Any] = {
+        p.name: None
+        for p in inspect.signature(use_case).parameters.values()
+        if p.default is p.empty and p.name not in ("work", "actor")
+    }
+    for actor in (CLIENT, replace(STAFF, role=None), replace(STAFF, kind="system")):
+        with pytest.raises(NotAllowed):
+            await use_case(admin_work, actor=actor, **others)
+
+
+def test_a_password_is_changed_by_its_owner() -> None:
+    [(_, change)] = use_cases(passwords)
+    assert change.needs is Right.CHANGE_OWN_PASSWORD
+    assert [holder for holder, rights in RIGHTS.items() if Right.CHANGE_OWN_PASSWORD in rights] == ["portal_login"]
+
+
+def test_the_table_is_as_agencies_know_the_roles() -> None:
+    assert not allowed(STAFF, Right.READ_LOGS_OF_ALL)
+    assert allowed(replace(STAFF, role="supervisor"), Right.READ_LOGS_OF_ALL)
+    assert RIGHTS["staff"] < RIGHTS["supervisor"] <= RIGHTS["agency_admin"]
+    assert not RIGHTS["portal_login"] & RIGHTS["agency_admin"]
+    assert not RIGHTS["system"]
+
+
+async def test_nobody_acts_without_saying_who(admin_work: Work) -> None:
+    with pytest.raises(TypeError):
+        await face_sheets.read(admin_work, actor=None, client_id=uuid4())  # type: ignore[arg-type]
