@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -56,7 +57,7 @@ async def test_the_first_own_password_lets_its_owner_in(portal: Portal, town: To
 async def test_an_email_that_waits_is_wiped_once_a_password_is_chosen(portal: Portal, town: Town) -> None:
     _, temporary = await town.login()
     await choose(portal, await change_token(portal, temporary))
-    rows = await town.rows("select state, sealed_secret from mail.deliveries")
+    rows = await town.rows("select state, sealed_secret from mail.deliveries where mail = 'temporary_password'")
     assert rows == [{"state": "superseded", "sealed_secret": None}]
 
 
@@ -141,6 +142,7 @@ async def test_changing_the_password_ends_all_other_sessions(portal: Portal, tow
     assert (await town.events())[before:] == [
         ("portal_password.changed", {"username": "cmalek", "how": "own"}),
         ("portal_session.ended", {"username": "cmalek", "reason": "revoked"}),
+        ("delivery.queued", {"delivery_id": ANY, "mail": "password_changed"}),
     ]
     assert (await portal.api("token", credentials_of())).status == 401
     assert (await portal.api("token", credentials_of(password=NEW_PASSWORD))).status == 200

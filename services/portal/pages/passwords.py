@@ -112,7 +112,6 @@ async def submit_change(request: web.Request) -> web.StreamResponse:
                 request.app[HASHER],
                 request.app[SIGNER],
                 request.app[NOTICES],
-                request.app[NOTICES],
                 actor=visitor.actor,
                 current_password=form.model.current_password.get_secret_value(),
                 new_password=form.model.new_password.get_secret_value(),
