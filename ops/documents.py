@@ -15,7 +15,7 @@ _DOCS = Path(__file__).parents[1] / "docs"
 
 _INTRODUCTION = """# Events
 
-Every event of Portico, made from its declaration in `shared/events/catalogue.py` by `make docs`.
+Every event of Portico, made from its declaration in `shared/events/*catalogue.py` by `make docs`.
 
 An event travels as JSON in an envelope: `id` (UUIDv7 of `occurred_at`), `type`, `version`, `agency_id`,
 `occurred_at` (UTC), `actor` (`kind`: staff, portal_login, system or operator; `id`, `username`, `name`, `session_id`,

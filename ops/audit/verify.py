@@ -29,7 +29,7 @@ from services.audit.verify import Begun, open_pool
 from services.audit.verify import verify as verify_chains
 from services.audit.walk import Walked
 from shared.clock import system_clock
-from shared.events.catalogue import AuditLogVerified
+from shared.events.operator_catalogue import AuditLogVerified
 
 
 class _Rate(ProgressColumn):

@@ -22,7 +22,7 @@ from shared.actors import operator
 from shared.clock import system_clock
 from shared.db import Pool
 from shared.events import Subject
-from shared.events.catalogue import StaffCreated
+from shared.events.staff_catalogue import StaffCreated
 from shared.outbox import Work
 from shared.security.passwords import PasswordHasher
 

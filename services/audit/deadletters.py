@@ -16,7 +16,7 @@ from shared.actors import operator
 from shared.db import Connection, Pool
 from shared.errors import DomainError
 from shared.events import Payload
-from shared.events.catalogue import DeadLetterDiscarded, DeadLetterReplayed
+from shared.events.operator_catalogue import DeadLetterDiscarded, DeadLetterReplayed
 
 State: TypeAlias = Literal["waiting", "stored", "replayed", "discarded"]
 """``stored``: nobody decided, but the event came in by another way; a replay closes the letter."""

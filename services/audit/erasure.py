@@ -19,7 +19,7 @@ from services.audit.store import append
 from shared.actors import Actor
 from shared.db import Connection, named_queries
 from shared.events import Subject
-from shared.events.catalogue import AuditLogErased
+from shared.events.operator_catalogue import AuditLogErased
 
 SQL: Final = named_queries(__package__, "sql/erasure.sql")
 

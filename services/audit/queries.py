@@ -19,7 +19,7 @@ from shared.clock import Clock
 from shared.db import Connection, Pool, named_queries
 from shared.events import Actor as EventActor
 from shared.events import Envelope, Subject, from_json, lowest_id_at
-from shared.events.catalogue import LogViewed
+from shared.events.staff_catalogue import LogViewed
 
 # What an entry is made of. `body` holds events of the time before there were chains; an erased one has neither.
 _COLUMNS: Final = """id, agency_id, type, version, occurred_at, client_id, case_id, portal_login_id,

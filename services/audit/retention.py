@@ -21,7 +21,7 @@ from services.audit.store import append
 from shared.actors import Actor
 from shared.db import Connection, named_queries
 from shared.errors import DomainError
-from shared.events.catalogue import AuditLogRetentionChanged, AuditLogRetired
+from shared.events.operator_catalogue import AuditLogRetentionChanged, AuditLogRetired
 
 SQL: Final = named_queries(__package__, "sql/retention.sql")
 

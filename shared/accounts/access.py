@@ -17,7 +17,8 @@ from shared.actors import Actor, system
 from shared.db import Pool
 from shared.errors import NotSignedIn
 from shared.events import ActorKind, Payload, Subject
-from shared.events.catalogue import PortalSessionEnded, StaffSessionEnded
+from shared.events.catalogue import PortalSessionEnded
+from shared.events.staff_catalogue import StaffSessionEnded
 from shared.outbox import Transaction, Work
 from shared.security.session_limits import ACCESS_TOKEN, REFRESH_GRACE, SEEN_EVERY
 from shared.security.tokens import CLIENT, STAFF, Audience, Signer, new_reference, parse_reference

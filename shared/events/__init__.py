@@ -1,6 +1,6 @@
 """Events: the envelope, the typed catalogue with its wording, ids."""
 
-from shared.events import catalogue
+from shared.events import catalogue, operator_catalogue, staff_catalogue
 from shared.events.envelope import Actor, ActorKind, Envelope, Subject, from_json
 from shared.events.ids import EventIds, lowest_id_at, time_of
 from shared.events.registry import (
@@ -30,6 +30,8 @@ __all__ = [
     "from_json",
     "known_events",
     "lowest_id_at",
+    "operator_catalogue",
     "payload_of",
+    "staff_catalogue",
     "time_of",
 ]

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from shared.events.registry import ActivityWording, Change, ChangeWording, Payload, event
 
@@ -367,118 +367,6 @@ class DeliveryCancelled(_DeliveryPayload):
     """An e-mail was taken out of the queue: the login was made inactive, or the agency's contract ended."""
 
     reason: str
-
-
-@event("staff_session.started")
-class StaffSessionStarted(Payload):
-    """A staff user signed in."""
-
-    username: str
-
-
-@event("staff_session.ended")
-class StaffSessionEnded(Payload):
-    """A staff session ended."""
-
-    username: str
-    reason: SessionEnd
-
-
-@event("staff_session.refused")
-class StaffSessionRefused(Payload):
-    """A staff sign-in was refused. What was typed is kept only when it names a staff user of the agency."""
-
-    username: str | None
-    reason: Literal["unknown_username", "wrong_password", "inactive", "no_password", "locked"]
-
-
-@event("staff.locked")
-class StaffLocked(Payload):
-    """So many wrong passwords were typed that a staff user is locked for a while.
-
-    ``known_device``: the lock holds on one browser on which they had signed in before, else on all that are not known.
-    """
-
-    username: str
-    failures: int
-    until: datetime
-    known_device: bool
-
-
-@event("staff.created")
-class StaffCreated(Payload):
-    """A staff user was added."""
-
-    username: str
-    role: str
-
-
-@event("log.viewed")
-class LogViewed(Payload):
-    """Staff read a log: a client's changes, or the activity of a client or a portal login."""
-
-    log: Literal["changes", "activity"]
-    filters: dict[str, str] = Field(default_factory=dict)
-
-
-class _DeadLetterPayload(Payload):
-    """What every decision about a dead letter says; ``event_id`` is the refused event's, where it could be read."""
-
-    letter_id: int
-    reason: str
-    event_id: UUID | None = None
-
-
-@event("dead_letter.replayed")
-class DeadLetterReplayed(_DeadLetterPayload):
-    """An operator had an event stored that the audit store had refused before."""
-
-
-@event("dead_letter.discarded")
-class DeadLetterDiscarded(_DeadLetterPayload):
-    """An operator decided that an event which the audit store refuses is not to be stored."""
-
-
-@event("audit_log.retention_changed")
-class AuditLogRetentionChanged(Payload):
-    """An operator changed for how many full years after its own an agency's events of a year are kept."""
-
-    old: int
-    new: int
-
-
-@event("audit_log.retired")
-class AuditLogRetired(Payload):
-    """A year's events were removed from the audit store, all together, when their retention was over."""
-
-    year: int
-    events: int
-
-
-@event("audit_log.erased")
-class AuditLogErased(Payload):
-    """An operator had the personal details of a client's events erased.
-
-    ``events`` is how many had any; ``early`` says that the agency's retention was not over for all of them.
-    """
-
-    reason: str
-    events: int
-    early: bool = False
-
-
-@event("audit_log.verified")
-class AuditLogVerified(Payload):
-    """An operator verified the hash chains of an agency's events.
-
-    ``outcome`` says whether anything was found that nobody but the owner of the database can have done; ``since`` is
-    the day from whose seals on the chains were walked, where not all of them was.
-    """
-
-    outcome: Literal["well", "tampered"]
-    chains: int
-    events: int
-    since: date | None = None
 
 
 def yes_no(value: bool) -> str:

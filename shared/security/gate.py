@@ -8,7 +8,7 @@ from shared.security.throttle import Throttle
 
 
 class Gate:
-    """Checks passwords of people at the door."""
+    """Checks passwords of people at the door, and counts whoever knocks."""
 
     def __init__(self, hasher: PasswordHasher, throttle: Throttle) -> None:
         self._hasher = hasher
@@ -27,6 +27,10 @@ class Gate:
         if proved:
             await self._throttle.give_back(taken)
         return proved
+
+    async def admit(self, address: str | None) -> None:
+        """Count somebody who asks for an e-mail, or brings a code from one. Raises TooManyAttempts."""
+        await self._throttle.take(address)
 
     async def renewed(self, stored: str | None, password: str) -> str | None:
         """The hash at today's cost, for a right password that was stored at another one; None when there is no need.

@@ -108,7 +108,7 @@ async def test_memory_watches_every_process_of_a_whole_product(progress: Progres
     }
     assert all(figure.target for name, figure in found.items() if name != "postgres, shared buffers")
     assert all(min(series.values) > 1 for series in part.series)
-    assert part.notes[0].startswith("150 events, ")
+    assert part.notes[0].startswith("150 events (0 refused), ")
     assert "(0 refused)" in part.notes[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.security import throttle
 from tests.portal.conftest import Portal, Town
 from tests.support.clock import FakeClock
 
@@ -19,6 +20,7 @@ async def test_each_active_login_of_an_address_gets_its_username(portal: Portal,
     gone = await town.own("gone")
     await town.change(gone, active=False)
     before = len(await town.events())
+    town.clock.advance(seconds=1)
     assert await ask(portal, "cmalek@EXAMPLE.com") == 202
     assert await town.rows(MAILS) == [
         {"recipient": "cmalek@example.com", "username": "cmalek"},
@@ -60,3 +62,24 @@ async def test_the_page_says_the_same_for_all(portal: Portal, town: Town) -> Non
         assert (done.status, done.headers["Location"]) == (303, "/riverside/forgot-username?sent=1")
     assert "on its way" in await (await portal.get("/riverside/forgot-username?sent=1")).text()
     assert len(await town.rows(MAILS)) == 1
+
+
+async def test_who_asks_too_often_is_told_to_wait(portal: Portal, town: Town) -> None:
+    await town.own()
+    size = throttle.ADDRESS[1]
+    gone = "a.b"
+    asked = [(await portal.api("password/report", {"token": gone})).status for _ in range(size)]
+    assert set(asked) == {401}
+    for path, body in (
+        ("username/forgot", {"agency": "riverside", "email": "cmalek@example.com"}),
+        ("password/forgot", {"agency": "riverside", "username": "cmalek", "email": "cmalek@example.com"}),
+        ("password/report", {"token": gone}),
+    ):
+        refused = await portal.api(path, body)
+        assert (refused.status, (await refused.json())["type"]) == (429, "/problems/too-many-attempts"), path
+        assert int(refused.headers["Retry-After"]) > 0
+    page = await portal.post("/riverside/forgot-username", {"email": "cmalek@example.com"})
+    assert page.status == 429
+    assert int(page.headers["Retry-After"]) > 0
+    assert "Please try again in a moment" in await page.text()
+    assert await town.rows(MAILS) == []

@@ -13,6 +13,7 @@ from services.admin.use_cases import face_sheets
 from services.admin.use_cases import portal_logins as logins
 from services.admin.use_cases.credentials import Credentials
 from services.portal.use_cases import passwords, sessions, sign_in
+from services.portal.use_cases.notices import Notices
 from shared.accounts import access
 from shared.accounts.access import Origin, Presented
 from shared.db import Pool
@@ -79,6 +80,7 @@ class Story:
         self._database, self._clock, self._admin, self._portal = database, clock, admin, portal
         self._gate, self._hasher, self._staff = gate, hasher, staff
         self._opener = Opener(private)
+        self._notices = Notices(Sealer(public), "https://portal.example")
         self._credentials = Credentials(hasher, Sealer(public), "https://portal.example")
         self._signer = Signer(PEMS["portico_portal"], "portico_portal", clock)
 
@@ -115,6 +117,7 @@ class Story:
                 self._portal,
                 self._hasher,
                 self._signer,
+                self._notices,
                 token=required.token,
                 purpose="temporary",
                 new_password=own,
@@ -148,7 +151,9 @@ class Story:
     async def _mailed(self) -> str:
         conn = await asyncpg.connect(self._database.owner_url)
         try:
-            box = await conn.fetchval("select sealed_secret from mail.deliveries where finished_at is null")
+            box = await conn.fetchval(
+                "select sealed_secret from mail.deliveries where finished_at is null and mail = 'temporary_password'"
+            )
         finally:
             await conn.close()
         return self._opener.open(box)

@@ -13,7 +13,7 @@ from shared.accounts.staff import StaffUser
 from shared.actors import Actor
 from shared.errors import BadCredentials
 from shared.events import Subject
-from shared.events.catalogue import StaffLocked, StaffSessionRefused, StaffSessionStarted
+from shared.events.staff_catalogue import StaffLocked, StaffSessionRefused, StaffSessionStarted
 from shared.outbox import Transaction, Work
 from shared.security.gate import Gate
 from shared.security.tokens import NOBODY, Signer

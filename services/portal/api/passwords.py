@@ -14,7 +14,7 @@ from services.portal.api.bodies import (
     Report,
     ResetPassword,
 )
-from services.portal.keys import HASHER, NOTICES, RESETS, SIGNER, WORK
+from services.portal.keys import GATE, HASHER, NOTICES, RESETS, SIGNER, WORK
 from services.portal.use_cases import passwords, reports, resets, usernames
 from services.portal.use_cases.passwords import PasswordChangeExpired, ResetExpired
 from services.portal.use_cases.reports import ReportExpired
@@ -27,6 +27,7 @@ from shared.http.answers import json_answer, no_content
 from shared.http.bodies import read_json
 from shared.http.openapi import operation
 from shared.security.password_rules import PasswordRefused
+from shared.security.throttle import TooManyAttempts
 from shared.session_api import TokensOut
 
 TAG = "Passwords"
@@ -86,24 +87,32 @@ async def _choose(request: web.Request, token: str, purpose: PasswordTokenPurpos
     "Say that somebody else has changed the password",
     body=Report,
     answers={204: None},
-    problems=(ReportExpired,),
+    problems=(ReportExpired, TooManyAttempts),
     security=None,
     tag=TAG,
 )
 async def report(request: web.Request) -> web.Response:
     """All sessions end, and nobody gets in until staff give a new password."""
     body = await read_json(request, Report)
-    await reports.report(request.app[WORK], token=body.token, origin=origin_of(request))
+    await reports.report(request.app[WORK], request.app[GATE], token=body.token, origin=origin_of(request))
     return no_content()
 
 
-@operation("Ask for a reset e-mail", body=ForgotPassword, answers={202: None}, security=None, tag=TAG)
+@operation(
+    "Ask for a reset e-mail",
+    body=ForgotPassword,
+    answers={202: None},
+    problems=(TooManyAttempts,),
+    security=None,
+    tag=TAG,
+)
 async def forgot_password(request: web.Request) -> web.Response:
     """The answer is the same whether or not there is such a login, and comes after the same time."""
     body = await read_json(request, ForgotPassword)
     await resets.request(
         request.app[WORK],
         request.app[RESETS],
+        request.app[GATE],
         slug=body.agency,
         username=body.username,
         email=body.email,
@@ -112,12 +121,24 @@ async def forgot_password(request: web.Request) -> web.Response:
     return web.Response(status=202)
 
 
-@operation("Ask for the username by e-mail", body=ForgotUsername, answers={202: None}, security=None, tag=TAG)
+@operation(
+    "Ask for the username by e-mail",
+    body=ForgotUsername,
+    answers={202: None},
+    problems=(TooManyAttempts,),
+    security=None,
+    tag=TAG,
+)
 async def forgot_username(request: web.Request) -> web.Response:
     """The answer is the same whether or not there is such a login, and comes after the same time."""
     body = await read_json(request, ForgotUsername)
     await usernames.request(
-        request.app[WORK], request.app[NOTICES], slug=body.agency, email=body.email, origin=origin_of(request)
+        request.app[WORK],
+        request.app[NOTICES],
+        request.app[GATE],
+        slug=body.agency,
+        email=body.email,
+        origin=origin_of(request),
     )
     return web.Response(status=202)
 

@@ -18,6 +18,7 @@ _TITLES: Mapping[int, str] = {
     HTTPStatus.FORBIDDEN: "This did not work",
     HTTPStatus.NOT_FOUND: "Page not found",
     HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong",
+    HTTPStatus.TOO_MANY_REQUESTS: "Please try again in a moment",
     HTTPStatus.SERVICE_UNAVAILABLE: "Please try again in a moment",
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from services.portal.keys import HASHER, NOTICES, RESETS, SIGNER, VISITOR, WORK
+from services.portal.keys import GATE, HASHER, NOTICES, RESETS, SIGNER, VISITOR, WORK
 from services.portal.pages.forms import (
     ChangePasswordForm,
     ForgotForm,
@@ -143,6 +143,7 @@ async def submit_forgot(request: web.Request) -> web.StreamResponse:
     await resets.request(
         request.app[WORK],
         request.app[RESETS],
+        request.app[GATE],
         slug=agency.slug,
         username=form.model.username,
         email=form.model.email,
@@ -166,6 +167,7 @@ async def submit_forgot_username(request: web.Request) -> web.StreamResponse:
     await usernames.request(
         request.app[WORK],
         request.app[NOTICES],
+        request.app[GATE],
         slug=agency.slug,
         email=form.model.email,
         origin=origin_of(request),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from services.portal.keys import WORK
+from services.portal.keys import GATE, WORK
 from services.portal.pages.forms import CodeForm
 from services.portal.pages.visitors import agency_of, url
 from services.portal.use_cases import reports
@@ -26,7 +26,7 @@ async def submit(request: web.Request) -> web.StreamResponse:
     form = await read_form(request, CodeForm)
     try:
         if form.model is not None:
-            await reports.report(request.app[WORK], token=form.model.code, origin=origin_of(request))
+            await reports.report(request.app[WORK], request.app[GATE], token=form.model.code, origin=origin_of(request))
             return see_other(url(request, REPORT_PATH, done="1"))
     except ReportExpired as error:
         form = Form(form.values, {"code": error.message}, None)

@@ -11,6 +11,7 @@ from shared.deliveries import store as deliveries
 from shared.errors import DomainError
 from shared.events.catalogue import PortalLoginReported
 from shared.outbox import Work
+from shared.security.gate import Gate
 from shared.security.tokens import parse_reference
 
 REPORT_PATH: Final = "not-me"
@@ -26,11 +27,12 @@ class ReportExpired(DomainError):
     status = 401
 
 
-async def report(work: Work, *, token: str, origin: Origin) -> None:
+async def report(work: Work, gate: Gate, *, token: str, origin: Origin) -> None:
     """Somebody else has changed the password: all sessions end, and nobody gets in until staff give a new password.
 
-    Raises ReportExpired.
+    Raises ReportExpired, TooManyAttempts.
     """
+    await gate.admit(origin.address)
     reference = parse_reference(token)
     if reference is None:
         raise ReportExpired

@@ -15,6 +15,7 @@ from shared.deliveries import store as deliveries
 from shared.deliveries.sealing import Sealer
 from shared.events.catalogue import PortalPasswordResetRequested
 from shared.outbox import Transaction, Work
+from shared.security.gate import Gate
 from shared.security.session_limits import PASSWORD_RESET
 from shared.security.tokens import new_reference
 
@@ -65,6 +66,7 @@ class Resets:
 async def request(
     work: Work,
     resets: Resets,
+    gate: Gate,
     *,
     slug: str,
     username: str,
@@ -74,8 +76,9 @@ async def request(
 ) -> None:
     """Mail a reset code, if username and e-mail address are those of an active login at a contracted agency.
 
-    Nobody learns from the answer, or from the time it takes, whether they are.
+    Nobody learns from the answer, or from the time it takes, whether they are. Raises TooManyAttempts.
     """
+    await gate.admit(origin.address)
     loop = asyncio.get_running_loop()
     due = loop.time() + answer_after.total_seconds()
     await _request(work, resets, slug, username, email, origin)

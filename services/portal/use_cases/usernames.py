@@ -16,6 +16,7 @@ from shared.accounts.portal_logins import PortalLogin
 from shared.deliveries import store as deliveries
 from shared.events.catalogue import PortalUsernameRequested
 from shared.outbox import Transaction, Work
+from shared.security.gate import Gate
 
 # A family may share an address. Each login gets an e-mail of its own, since each is a delivery of its own.
 _MOST_LOGINS: Final = 5
@@ -24,6 +25,7 @@ _MOST_LOGINS: Final = 5
 async def request(
     work: Work,
     notices: Notices,
+    gate: Gate,
     *,
     slug: str,
     email: str,
@@ -32,8 +34,9 @@ async def request(
 ) -> None:
     """Mail the usernames of the active logins that have this address, at a contracted agency.
 
-    Nobody learns from the answer, or from the time it takes, whether there are any.
+    Nobody learns from the answer, or from the time it takes, whether there are any. Raises TooManyAttempts.
     """
+    await gate.admit(origin.address)
     loop = asyncio.get_running_loop()
     due = loop.time() + answer_after.total_seconds()
     async with work.pool.transaction(None) as conn:
