@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 from uuid import UUID
 
 from aiohttp import web
@@ -24,6 +24,8 @@ from shared.http.openapi import operation
 TAG: Final = "Tokens"
 # A new key is published before it signs, so verifiers may keep the set this long.
 _KEYS_KEPT_SECONDS: Final = 300
+
+_Security: TypeAlias = Literal["staff", "client"]
 
 AgencySlug = Annotated[str, Line(63), Field(description="The agency's name in its address.")]
 
@@ -97,9 +99,15 @@ class KeySet(Answer):
     keys: list[dict[str, Any]]
 
 
+async def read_nothing(request: web.Request) -> None:
+    """The body of a request that needs none: an empty object, or nothing at all."""
+    if request.body_exists:
+        await read_json(request, Nothing)
+
+
 def session_routes(kind: SessionKind) -> list[web.RouteDef]:
-    """Refresh, revoke and the key set, for sessions of one kind."""
-    security: Literal["staff", "client"] = "staff" if kind == "staff" else "client"
+    """Refresh, revoke, one's own sessions and the key set, for sessions of one kind."""
+    security: _Security = "staff" if kind == "staff" else "client"
 
     @operation(
         "Refresh the tokens", body=Refresh, answers={200: TokensOut}, problems=(NotSignedIn,), security=None, tag=TAG
@@ -123,11 +131,19 @@ def session_routes(kind: SessionKind) -> list[web.RouteDef]:
     async def revoke_token(request: web.Request) -> web.Response:
         """The session ends at once and everywhere, with all of its tokens. The body may be left out."""
         actor, session = await by_bearer(request, kind)
-        if request.body_exists:
-            await read_json(request, Nothing)
+        await read_nothing(request)
         await access.end(request.app[WORK], actor.agency_id, kind, session, "signed_out", actor=actor)
         return no_content()
 
+    return [
+        *_own_session_routes(kind, security),
+        web.post("/api/v1/token/refresh", refresh_token),
+        web.post("/api/v1/token/revoke", revoke_token),
+        web.get("/.well-known/jwks.json", jwks),
+    ]
+
+
+def _own_session_routes(kind: SessionKind, security: _Security) -> list[web.RouteDef]:
     @operation("Where you are signed in", answers={200: SessionsOut}, security=security, tag=TAG)
     async def list_sessions(request: web.Request) -> web.Response:
         """The open sessions of the token's owner, the one of the token first."""
@@ -153,9 +169,6 @@ def session_routes(kind: SessionKind) -> list[web.RouteDef]:
         web.get("/api/v1/sessions", list_sessions),
         web.delete("/api/v1/sessions", end_other_sessions),
         web.delete("/api/v1/sessions/{id}", end_session),
-        web.post("/api/v1/token/refresh", refresh_token),
-        web.post("/api/v1/token/revoke", revoke_token),
-        web.get("/.well-known/jwks.json", jwks),
     ]
 
 

@@ -33,7 +33,7 @@ from shared.http.metrics import Metrics
 from shared.http.probes import probes
 from shared.http.readiness import Check, NotReady, Phase, Readiness
 from shared.outbox import Work
-from shared.outbox.publisher import publishing
+from shared.outbox.publisher import Publisher, publishing
 from shared.security.tokens import KeyRing, Signer
 
 log = structlog.get_logger(__name__)
@@ -74,24 +74,8 @@ async def _delivering(
     """Everything at work; gives the events that say that it can't go on."""
     async with AsyncExitStack() as stack:
         work, pool = await _database(stack, settings, clock)
-        relay_pool = await Pool.open(settings.relay_database_url, size=3, application_name="portico-notifier-relay")
-        stack.push_async_callback(relay_pool.close)
-        http = await stack.enter_async_context(ClientSession())
         signer = Signer(settings.signing_key, ISSUER, clock)
-        publisher = await stack.enter_async_context(
-            publishing(
-                work,
-                relay_pool,
-                http,
-                table="mail.outbox",
-                redis_url=settings.redis_url,
-                broker_url=settings.celery_broker_url,
-                audit_url=settings.audit_url,
-                signer=signer,
-                clock=clock,
-                ask_after=timedelta(seconds=settings.reconcile_seconds),
-            )
-        )
+        publisher = await _publisher(stack, settings, work, signer, clock)
         sweep = Sweep(work, publisher.deliveries, every=settings.sweep_seconds)
         figures = NotifierFigures(sweep.figures, publisher, clock)
         metrics.registry.register(figures)
@@ -116,6 +100,28 @@ async def _delivering(
         for task, name in ((sweep.run, "sweep"), (publish_key, "signing key"), (liveness.run, "liveness")):
             await stack.enter_async_context(background(task, name, longest_pause=10.0))
         yield ended, liveness.stalled
+
+
+async def _publisher(
+    stack: AsyncExitStack, settings: NotifierSettings, work: Work, signer: Signer, clock: Clock
+) -> Publisher:
+    relay_pool = await Pool.open(settings.relay_database_url, size=3, application_name="portico-notifier-relay")
+    stack.push_async_callback(relay_pool.close)
+    http = await stack.enter_async_context(ClientSession())
+    return await stack.enter_async_context(
+        publishing(
+            work,
+            relay_pool,
+            http,
+            table="mail.outbox",
+            redis_url=settings.redis_url,
+            broker_url=settings.celery_broker_url,
+            audit_url=settings.audit_url,
+            signer=signer,
+            clock=clock,
+            ask_after=timedelta(seconds=settings.reconcile_seconds),
+        )
+    )
 
 
 async def _database(stack: AsyncExitStack, settings: NotifierSettings, clock: Clock) -> tuple[Work, Pool]:

@@ -11,13 +11,12 @@ from aiohttp import web
 import shared.db
 from services.portal.api.routes import api_routes
 from services.portal.audit_client import AuditClient
-from services.portal.keys import AUDIT, NOTICES, RESETS, SETTINGS, SIGNER
+from services.portal.keys import AUDIT, MAILS, SETTINGS, SIGNER
 from services.portal.pages.errors import render_error
 from services.portal.pages.routes import page_routes
 from services.portal.pages.visitors import page_context
 from services.portal.settings import ISSUER, PortalSettings
-from services.portal.use_cases.notices import Notices
-from services.portal.use_cases.resets import Resets
+from services.portal.use_cases.mails import Mails
 from shared.accounts_service import HTTP, AccountsService
 from shared.clock import Clock, system_clock
 from shared.deliveries.sealing import Sealer
@@ -38,9 +37,7 @@ def create_portal(settings: PortalSettings, *, clock: Clock = system_clock) -> w
         render_error=render_error,
     )
     app[SETTINGS] = settings
-    sealer = Sealer(settings.sealing_public_key)
-    app[RESETS] = Resets(sealer, settings.public_url)
-    app[NOTICES] = Notices(sealer, settings.public_url)
+    app[MAILS] = Mails(Sealer(settings.sealing_public_key), settings.public_url)
     AccountsService(settings, ISSUER, "portal").install(app)
     app.cleanup_ctx.append(_own_parts)
     setup_pages(

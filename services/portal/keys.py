@@ -6,15 +6,13 @@ from aiohttp import web
 
 from services.portal.audit_client import AuditClient
 from services.portal.settings import PortalSettings
-from services.portal.use_cases.notices import Notices
-from services.portal.use_cases.resets import Resets
+from services.portal.use_cases.mails import Mails
 from services.portal.visitor import Visitor
 from shared.accounts.agencies import Agency
 from shared.accounts_service import GATE, HASHER, KEY_RING, SIGNER, VERIFIER, WORK
 
 SETTINGS = web.AppKey("settings", PortalSettings)
-RESETS = web.AppKey("resets", Resets)
-NOTICES = web.AppKey("notices", Notices)
+MAILS = web.AppKey("mails", Mails)
 AUDIT = web.AppKey("audit", AuditClient)
 
 AGENCY = web.RequestKey("agency", Agency)
@@ -26,8 +24,7 @@ __all__ = [
     "GATE",
     "HASHER",
     "KEY_RING",
-    "NOTICES",
-    "RESETS",
+    "MAILS",
     "SETTINGS",
     "SIGNER",
     "VERIFIER",

@@ -13,7 +13,7 @@ from services.admin.use_cases import face_sheets
 from services.admin.use_cases import portal_logins as logins
 from services.admin.use_cases.credentials import Credentials
 from services.portal.use_cases import passwords, sessions, sign_in
-from services.portal.use_cases.notices import Notices
+from services.portal.use_cases.mails import Mails
 from shared.accounts import access
 from shared.accounts.access import Origin, Presented
 from shared.db import Pool
@@ -80,7 +80,7 @@ class Story:
         self._database, self._clock, self._admin, self._portal = database, clock, admin, portal
         self._gate, self._hasher, self._staff = gate, hasher, staff
         self._opener = Opener(private)
-        self._notices = Notices(Sealer(public), "https://portal.example")
+        self._mails = Mails(Sealer(public), "https://portal.example")
         self._credentials = Credentials(hasher, Sealer(public), "https://portal.example")
         self._signer = Signer(PEMS["portico_portal"], "portico_portal", clock)
 
@@ -117,7 +117,7 @@ class Story:
                 self._portal,
                 self._hasher,
                 self._signer,
-                self._notices,
+                self._mails,
                 token=required.token,
                 purpose="temporary",
                 new_password=own,

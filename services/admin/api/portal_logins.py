@@ -17,7 +17,7 @@ from shared.http.answers import Page, json_answer, page_of
 from shared.http.bodies import path_id, read_json, read_query
 from shared.http.etags import expected_version
 from shared.http.openapi import operation
-from shared.session_api import Nothing
+from shared.session_api import Nothing, read_nothing
 
 TAG = "Portal logins"
 
@@ -84,8 +84,7 @@ async def update_portal_login(request: web.Request) -> web.Response:
 async def unlock_portal_login(request: web.Request) -> web.Response:
     """Lift a lock that came of too many wrong passwords. The body may be left out."""
     actor = await staff_of(request)
-    if request.body_exists:
-        await read_json(request, Nothing)
+    await read_nothing(request)
     return _answer(request, await portal_logins.unlock(request.app[WORK], actor=actor, login_id=path_id(request)))
 
 
@@ -93,8 +92,7 @@ async def unlock_portal_login(request: web.Request) -> web.Response:
 async def sign_out_portal_login(request: web.Request) -> web.Response:
     """End all of its sessions, at once and everywhere. Its password stays good. The body may be left out."""
     actor = await staff_of(request)
-    if request.body_exists:
-        await read_json(request, Nothing)
+    await read_nothing(request)
     return _answer(request, await portal_logins.sign_out(request.app[WORK], actor=actor, login_id=path_id(request)))
 
 

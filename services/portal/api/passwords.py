@@ -14,7 +14,7 @@ from services.portal.api.bodies import (
     Report,
     ResetPassword,
 )
-from services.portal.keys import GATE, HASHER, NOTICES, RESETS, SIGNER, WORK
+from services.portal.keys import GATE, HASHER, MAILS, SIGNER, WORK
 from services.portal.use_cases import passwords, reports, resets, usernames
 from services.portal.use_cases.passwords import PasswordChangeExpired, ResetExpired
 from services.portal.use_cases.reports import ReportExpired
@@ -61,7 +61,7 @@ async def _change(request: web.Request, body: NewPassword, new_password: str) ->
         request.app[WORK],
         request.app[HASHER],
         request.app[SIGNER],
-        request.app[NOTICES],
+        request.app[MAILS],
         actor=actor,
         current_password=body.current_password.get_secret_value() if body.current_password else "",
         new_password=new_password,
@@ -74,7 +74,7 @@ async def _choose(request: web.Request, token: str, purpose: PasswordTokenPurpos
         request.app[WORK],
         request.app[HASHER],
         request.app[SIGNER],
-        request.app[NOTICES],
+        request.app[MAILS],
         token=token,
         purpose=purpose,
         new_password=new_password,
@@ -111,7 +111,7 @@ async def forgot_password(request: web.Request) -> web.Response:
     body = await read_json(request, ForgotPassword)
     await resets.request(
         request.app[WORK],
-        request.app[RESETS],
+        request.app[MAILS],
         request.app[GATE],
         slug=body.agency,
         username=body.username,
@@ -134,7 +134,7 @@ async def forgot_username(request: web.Request) -> web.Response:
     body = await read_json(request, ForgotUsername)
     await usernames.request(
         request.app[WORK],
-        request.app[NOTICES],
+        request.app[MAILS],
         request.app[GATE],
         slug=body.agency,
         email=body.email,

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from services.portal.keys import GATE, HASHER, NOTICES, RESETS, SIGNER, VISITOR, WORK
+from services.portal.keys import GATE, HASHER, MAILS, SIGNER, VISITOR, WORK
 from services.portal.pages.forms import (
     ChangePasswordForm,
     ForgotForm,
@@ -39,7 +39,7 @@ async def _choose(request: web.Request, token: str, purpose: PasswordTokenPurpos
         request.app[WORK],
         request.app[HASHER],
         request.app[SIGNER],
-        request.app[NOTICES],
+        request.app[MAILS],
         token=token,
         purpose=purpose,
         new_password=form.new_password.get_secret_value(),
@@ -111,7 +111,7 @@ async def submit_change(request: web.Request) -> web.StreamResponse:
                 request.app[WORK],
                 request.app[HASHER],
                 request.app[SIGNER],
-                request.app[NOTICES],
+                request.app[MAILS],
                 actor=visitor.actor,
                 current_password=form.model.current_password.get_secret_value(),
                 new_password=form.model.new_password.get_secret_value(),
@@ -142,7 +142,7 @@ async def submit_forgot(request: web.Request) -> web.StreamResponse:
         return render(request, "forgot_password.html", status=422, form=form)
     await resets.request(
         request.app[WORK],
-        request.app[RESETS],
+        request.app[MAILS],
         request.app[GATE],
         slug=agency.slug,
         username=form.model.username,
@@ -166,7 +166,7 @@ async def submit_forgot_username(request: web.Request) -> web.StreamResponse:
         return render(request, "forgot_username.html", status=422, form=form, sent=False)
     await usernames.request(
         request.app[WORK],
-        request.app[NOTICES],
+        request.app[MAILS],
         request.app[GATE],
         slug=agency.slug,
         email=form.model.email,

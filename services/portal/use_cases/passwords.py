@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from uuid import UUID
 
-from services.portal.use_cases.notices import Notices
+from services.portal.use_cases.mails import Mails
 from services.portal.use_cases.sign_in import SignedIn, actor_of, begin_session, subject_of
 from shared.accounts import access, agencies, clients, portal_logins, sessions, sign_in_budgets
 from shared.accounts.access import Origin, SessionCookie
@@ -73,7 +73,7 @@ async def choose(
     work: Work,
     hasher: PasswordHasher,
     signer: Signer,
-    notices: Notices,
+    mails: Mails,
     *,
     token: str,
     purpose: PasswordTokenPurpose,
@@ -102,7 +102,7 @@ async def choose(
         if login is None or not login.active or login.reported_at is not None or stored is None:
             raise _EXPIRED[purpose]
         await _set(tx, login, new_hash, PortalPasswordChanged(username=login.username, how=_HOW[purpose]))
-        await notices.password_changed(tx, login, owner.agency)
+        await mails.password_changed(tx, login, owner.agency)
         if await sign_in_budgets.renew(tx, "portal", login.id):
             await tx.append(PortalLoginUnlocked(username=login.username), subject_of(login))
         return await begin_session(tx, owner.agency, login, signer=signer, origin=origin, with_cookie=with_cookie)
@@ -144,7 +144,7 @@ async def change(
     work: Work,
     hasher: PasswordHasher,
     signer: Signer,
-    notices: Notices,
+    mails: Mails,
     *,
     actor: Actor,
     current_password: str,
@@ -175,7 +175,7 @@ async def change(
             raise InvalidFields(FieldError("current_password", "Your password was changed meanwhile."))
         changed = PortalPasswordChanged(username=login.username, how="own")
         await _set(tx, login, new_hash, changed, but=session.id)
-        await notices.password_changed(tx, login, owner.agency)
+        await mails.password_changed(tx, login, owner.agency)
         return await _go_on(tx, owner.agency, login, session.id, signer, with_cookie=with_cookie)
 
 

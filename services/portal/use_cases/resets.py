@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
+from services.portal.use_cases.mails import Mails
 from services.portal.use_cases.sign_in import actor_of, subject_of
 from shared.accounts import agencies, portal_logins, sessions
 from shared.accounts.access import Origin
-from shared.accounts.agencies import Agency
 from shared.accounts.portal_logins import PortalLogin
 from shared.deliveries import store as deliveries
-from shared.deliveries.sealing import Sealer
 from shared.events.catalogue import PortalPasswordResetRequested
 from shared.outbox import Transaction, Work
 from shared.security.gate import Gate
-from shared.security.session_limits import PASSWORD_RESET
-from shared.security.tokens import new_reference
 
 RESET_PATH: Final = "reset"
 """The page behind the e-mail's link, below the address in its context; the code follows as ``#token=``."""
@@ -33,39 +32,18 @@ NEW_ADDRESS_WAITS: Final = timedelta(days=1)
 ANSWER_AFTER: Final = timedelta(milliseconds=400)
 
 
-class Resets:
-    """Makes reset codes and puts their e-mails into the queue."""
-
-    def __init__(self, sealer: Sealer, portal_base_url: str) -> None:
-        self._sealer = sealer
-        self._base_url = portal_base_url.rstrip("/")
-
-    async def mail(self, tx: Transaction, login: PortalLogin, agency: Agency) -> None:
-        """A new code in an e-mail to the login's address; those before it are no good any more."""
-        reference, expires_at = new_reference(agency.id), tx.now + PASSWORD_RESET
-        await sessions.void_resets(tx.conn, login.id, tx.now)
-        await sessions.insert_password_token(tx.conn, reference, login.id, "reset", now=tx.now, expires_at=expires_at)
-        await deliveries.queue(
-            tx,
-            sealer=self._sealer,
-            mail="password_reset",
-            portal_login_id=login.id,
-            client_id=login.client_id,
-            recipient=login.email,
-            context={
-                "username": login.username,
-                # Always our own: an agency's own address may be a page elsewhere, which has no page for codes below it.
-                "portal_url": f"{self._base_url}/{agency.slug}/",
-                "agency_name": agency.name,
-            },
-            secret=reference.text,
-            expires_at=expires_at,
-        )
+@asynccontextmanager
+async def answered_alike(after: timedelta) -> AsyncIterator[None]:
+    """What is done in it takes that long for everybody, so that nobody learns from the time what it came to."""
+    loop = asyncio.get_running_loop()
+    due = loop.time() + after.total_seconds()
+    yield
+    await asyncio.sleep(due - loop.time())
 
 
 async def request(
     work: Work,
-    resets: Resets,
+    mails: Mails,
     gate: Gate,
     *,
     slug: str,
@@ -79,13 +57,11 @@ async def request(
     Nobody learns from the answer, or from the time it takes, whether they are. Raises TooManyAttempts.
     """
     await gate.admit(origin.address)
-    loop = asyncio.get_running_loop()
-    due = loop.time() + answer_after.total_seconds()
-    await _request(work, resets, slug, username, email, origin)
-    await asyncio.sleep(due - loop.time())
+    async with answered_alike(answer_after):
+        await _request(work, mails, slug, username, email, origin)
 
 
-async def _request(work: Work, resets: Resets, slug: str, username: str, email: str, origin: Origin) -> None:
+async def _request(work: Work, mails: Mails, slug: str, username: str, email: str, origin: Origin) -> None:
     async with work.pool.transaction(None) as conn:
         agency = await agencies.by_slug(conn, slug)
     if agency is None or not agency.contracted:
@@ -98,7 +74,7 @@ async def _request(work: Work, resets: Resets, slug: str, username: str, email: 
         current = await portal_logins.lock(tx.conn, login.id)
         if current is not None and current.email == login.email and await _may_have(tx, current):
             await tx.append(PortalPasswordResetRequested(username=login.username), subject_of(login))
-            await resets.mail(tx, current, agency)
+            await mails.reset(tx, current, agency)
 
 
 async def _may_have(tx: Transaction, login: PortalLogin) -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from typing import Final
 
-from services.portal.use_cases.notices import Notices
-from services.portal.use_cases.resets import ANSWER_AFTER, MOST, MOST_WITHIN, PAUSE
+from services.portal.use_cases.mails import Mails
+from services.portal.use_cases.resets import ANSWER_AFTER, MOST, MOST_WITHIN, PAUSE, answered_alike
 from services.portal.use_cases.sign_in import actor_of, subject_of
 from shared.accounts import agencies, portal_logins
 from shared.accounts.access import Origin
@@ -24,7 +23,7 @@ _MOST_LOGINS: Final = 5
 
 async def request(
     work: Work,
-    notices: Notices,
+    mails: Mails,
     gate: Gate,
     *,
     slug: str,
@@ -37,24 +36,27 @@ async def request(
     Nobody learns from the answer, or from the time it takes, whether there are any. Raises TooManyAttempts.
     """
     await gate.admit(origin.address)
-    loop = asyncio.get_running_loop()
-    due = loop.time() + answer_after.total_seconds()
+    async with answered_alike(answer_after):
+        await _request(work, mails, slug, email, origin)
+
+
+async def _request(work: Work, mails: Mails, slug: str, email: str, origin: Origin) -> None:
     async with work.pool.transaction(None) as conn:
         agency = await agencies.by_slug(conn, slug)
-    if agency is not None and agency.contracted:
-        async with work.pool.transaction(agency.id) as conn:
-            found = await portal_logins.active_by_email(conn, email, _MOST_LOGINS)
-        for login in found:
-            await _mail(work, notices, agency, login, origin)
-    await asyncio.sleep(due - loop.time())
+    if agency is None or not agency.contracted:
+        return
+    async with work.pool.transaction(agency.id) as conn:
+        found = await portal_logins.active_by_email(conn, email, _MOST_LOGINS)
+    for login in found:
+        await _mail(work, mails, agency, login, origin)
 
 
-async def _mail(work: Work, notices: Notices, agency: Agency, login: PortalLogin, origin: Origin) -> None:
+async def _mail(work: Work, mails: Mails, agency: Agency, login: PortalLogin, origin: Origin) -> None:
     async with work.transaction(actor_of(agency, login, origin)) as tx:
         current = await portal_logins.lock(tx.conn, login.id)
         if current is not None and current.active and current.email == login.email and await _may_have(tx, current):
             await tx.append(PortalUsernameRequested(username=login.username), subject_of(login))
-            await notices.username(tx, current, agency)
+            await mails.username(tx, current, agency)
 
 
 async def _may_have(tx: Transaction, login: PortalLogin) -> bool:

@@ -1,4 +1,4 @@
-"""E-mails that tell the owner of a portal login something, and let nobody in."""
+"""The e-mails that the portal has sent to the owners of portal logins."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from shared.deliveries import store as deliveries
 from shared.deliveries.sealing import Sealer
 from shared.deliveries.store import MailName
 from shared.outbox import Transaction
+from shared.security.session_limits import PASSWORD_RESET
 from shared.security.tokens import new_reference
 
 REPORT_WITHIN: Final = timedelta(days=7)
@@ -19,12 +20,19 @@ REPORT_WITHIN: Final = timedelta(days=7)
 _USERNAME_WITHIN: Final = timedelta(hours=1)
 
 
-class Notices:
-    """Puts them into the queue."""
+class Mails:
+    """Puts them into the queue, with a fresh code where one is needed."""
 
     def __init__(self, sealer: Sealer, portal_base_url: str) -> None:
         self._sealer = sealer
         self._base_url = portal_base_url.rstrip("/")
+
+    async def reset(self, tx: Transaction, login: PortalLogin, agency: Agency) -> None:
+        """A code that lets its reader choose another password; those before it are no good any more."""
+        reference, expires_at = new_reference(agency.id), tx.now + PASSWORD_RESET
+        await sessions.void_resets(tx.conn, login.id, tx.now)
+        await sessions.insert_password_token(tx.conn, reference, login.id, "reset", now=tx.now, expires_at=expires_at)
+        await self._queue(tx, "password_reset", login, agency, secret=reference.text, expires_at=expires_at)
 
     async def password_changed(self, tx: Transaction, login: PortalLogin, agency: Agency) -> None:
         """The password was changed; with a code to say that it was somebody else."""
@@ -49,6 +57,7 @@ class Notices:
             recipient=login.email,
             context={
                 "username": login.username,
+                # Always our own: an agency's own address may be a page elsewhere, which has no page for codes below it.
                 "portal_url": f"{self._base_url}/{agency.slug}/",
                 "agency_name": agency.name,
             },
