@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from math import ceil
@@ -61,25 +61,26 @@ class Allowance:
     seconds: float
 
 
-ADDRESS: Final = ("address", 30, 20.0)
-SHARED_ADDRESS: Final = ("network", 600, 1.0)
+ADDRESS: Final = Allowance("address", 30, 20.0)
+SHARED_ADDRESS: Final = Allowance("network", 600, 1.0)
 """An office or a shelter, where many people come from one address."""
-EVERYWHERE: Final = ("everywhere", 1000, 0.05)
+EVERYWHERE: Final = Allowance("everywhere", 1000, 0.05)
 
 
 def allowances(address: str | None, shared: Sequence[Network]) -> tuple[Allowance, ...]:
     """What a sign-in from this address is counted in. An IPv6 address stands for its /64, which is one household."""
-    everywhere = Allowance(*EVERYWHERE)
     if address is None:
-        return (everywhere,)
+        return (EVERYWHERE,)
     home = ip_network(address)
     for network in shared:
         if home.version == network.version and home.network_address in network:
-            name, size, seconds = SHARED_ADDRESS
-            return Allowance(f"{name}:{network}", size, seconds), everywhere
-    name, size, seconds = ADDRESS
+            return _of(SHARED_ADDRESS, network), EVERYWHERE
     where = home if home.version == 4 else home.supernet(new_prefix=64)
-    return Allowance(f"{name}:{where.network_address}", size, seconds), everywhere
+    return _of(ADDRESS, where.network_address), EVERYWHERE
+
+
+def _of(allowance: Allowance, whose: object) -> Allowance:
+    return replace(allowance, name=f"{allowance.name}:{whose}")
 
 
 class Throttle:

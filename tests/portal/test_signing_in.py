@@ -309,12 +309,12 @@ async def test_a_password_of_another_cost_is_stored_anew_at_the_next_sign_in(por
 
 async def test_who_tries_too_often_is_told_to_wait(portal: Portal, town: Town) -> None:
     await town.own()
-    size = throttle.ADDRESS[1]
+    size = throttle.ADDRESS.size
     statuses = [(await portal.api("token", credentials_of(f"nobody{n}", "wrong"))).status for n in range(size)]
     assert set(statuses) == {401}
     refused = await portal.api("token", credentials_of())
     assert (refused.status, (await refused.json())["type"]) == (429, "/problems/too-many-attempts")
-    assert 0 < int(refused.headers["Retry-After"]) <= throttle.ADDRESS[2]
+    assert 0 < int(refused.headers["Retry-After"]) <= throttle.ADDRESS.seconds
     page = await sign_in_page(portal)
     assert page.status == 429
     assert int(page.headers["Retry-After"]) > 0
@@ -324,7 +324,7 @@ async def test_who_tries_too_often_is_told_to_wait(portal: Portal, town: Town) -
 async def test_a_known_browser_is_spared_the_crowd(portal: Portal, town: Town) -> None:
     await town.own()
     assert (await sign_in_page(portal)).status == 303
-    for number in range(throttle.ADDRESS[1] + 1):
+    for number in range(throttle.ADDRESS.size + 1):
         last = await portal.api("token", credentials_of(f"nobody{number}", "wrong"))
     assert last.status == 429
     assert (await sign_in_page(portal)).status == 303

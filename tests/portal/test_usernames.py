@@ -66,7 +66,7 @@ async def test_the_page_says_the_same_for_all(portal: Portal, town: Town) -> Non
 
 async def test_who_asks_too_often_is_told_to_wait(portal: Portal, town: Town) -> None:
     await town.own()
-    size = throttle.ADDRESS[1]
+    size = throttle.ADDRESS.size
     gone = "a.b"
     asked = [(await portal.api("password/report", {"token": gone})).status for _ in range(size)]
     assert set(asked) == {401}

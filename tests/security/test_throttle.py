@@ -15,7 +15,7 @@ from shared.security import throttle
 from shared.security.throttle import Allowance, OwnCount, Throttle, TooManyAttempts, allowances
 
 HOME = "203.0.113.7"
-SIZE = throttle.ADDRESS[1]
+SIZE = throttle.ADDRESS.size
 
 
 class Ticks:
@@ -58,7 +58,7 @@ async def test_one_address_gets_so_many_and_is_told_when_the_next_one_comes(coun
     with pytest.raises(TooManyAttempts) as refused:
         await counted.take(HOME)
     assert refused.value.retry_after is not None
-    assert 0 < refused.value.retry_after <= throttle.ADDRESS[2]
+    assert 0 < refused.value.retry_after <= throttle.ADDRESS.seconds
     assert await taken(counted, "203.0.113.8", 1) == 1
 
 
@@ -77,7 +77,7 @@ async def test_a_household_has_one_allowance_however_many_addresses(counted: Thr
 
 
 async def test_everybody_together_has_one_too(counted: Throttle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttle, "EVERYWHERE", ("everywhere", 5, 10.0))
+    monkeypatch.setattr(throttle, "EVERYWHERE", Allowance("everywhere", 5, 10.0))
     for number in range(5):
         await counted.take(f"198.51.100.{number}")
     with pytest.raises(TooManyAttempts):
@@ -94,7 +94,7 @@ async def test_replicas_count_together(redis: Redis) -> None:
 async def test_nothing_is_kept_longer_than_it_counts(redis: Redis) -> None:
     await Throttle(redis).take(HOME)
     [key] = [k async for k in redis.scan_iter("*address*")]
-    assert 0 < await redis.pttl(key) <= throttle.ADDRESS[2] * 1000
+    assert 0 < await redis.pttl(key) <= throttle.ADDRESS.seconds * 1000
     ours = Throttle(redis)
     await ours.give_back(await ours.take(HOME))
     assert await redis.pttl(key) > 0
