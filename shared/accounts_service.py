@@ -26,8 +26,9 @@ from shared.outbox import Work
 from shared.outbox.figures import PublisherFigures
 from shared.outbox.publisher import publishing
 from shared.outbox.reconcile import ASK_AFTER
+from shared.security.boxes import Boxes
 from shared.security.gate import Gate
-from shared.security.key_settings import SealingPublicKey, SigningKey
+from shared.security.key_settings import BoxKeys, SealingPublicKey, SigningKey
 from shared.security.passwords import PasswordHasher
 from shared.security.throttle import Throttle
 from shared.security.tokens import KEYS_EVERY, KeyRing, Signer, Verifier
@@ -40,6 +41,7 @@ WORK = web.AppKey("work", Work)
 RELAY_POOL = web.AppKey("relay_pool", Pool)
 HASHER = web.AppKey("hasher", PasswordHasher)
 GATE = web.AppKey("gate", Gate)
+BOXES = web.AppKey("boxes", Boxes)
 HTTP = web.AppKey("http", ClientSession)
 SIGNER = web.AppKey("signer", Signer)
 KEY_RING = web.AppKey("key_ring", KeyRing)
@@ -58,6 +60,8 @@ class AccountsServiceSettings(ServiceSettings):
     celery_broker_url: RedisUrl = Field(repr=False)
     signing_key: SigningKey = Field(repr=False)
     sealing_public_key: SealingPublicKey
+    # What this service alone reads in the database: no other service has the same.
+    box_keys: BoxKeys = Field(repr=False)
     audit_url: BaseUrl
     # Where many people come from one address: offices, shelters, schools.
     shared_networks: Networks = ()
@@ -77,6 +81,7 @@ class AccountsService:
         """Put the parts into an application; connections are made when it starts."""
         clock = app[CLOCK]
         app[SIGNER] = Signer(self.settings.signing_key, self.issuer, clock)
+        app[BOXES] = Boxes(self.settings.box_keys)
         app[KEY_RING] = KeyRing()
         app[VERIFIER] = Verifier(app[KEY_RING], clock)
         contexts: tuple[Context, ...] = (self._databases, self._gate, self._publisher, self._keys, self._sweep)

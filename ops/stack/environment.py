@@ -22,7 +22,7 @@ _OURS = frozenset(
     {
         *("DATABASE_URL", "RELAY_DATABASE_URL", "AUDIT_DATABASE_URL", "OWNER_DATABASE_URL", "REDIS_URL"),
         *("CELERY_BROKER_URL", "SIGNING_KEY", "SEALING_PUBLIC_KEY", "SEALING_PRIVATE_KEY", "SMTP_URL", "SMTP_SECURITY"),
-        *("SEAL_KEY", "SEAL_PUBLIC_KEY", "SEALS_FILE"),
+        *("SEAL_KEY", "SEAL_PUBLIC_KEY", "SEALS_FILE", "BOX_KEYS"),
         *("HOST", "PORT", "SMTP_PORT", "PROBE_HOST", "PROBE_PORT", "PUBLIC_URL", "AUDIT_URL", "PORTAL_URL"),
         *(
             "LOG_LEVEL",
@@ -124,11 +124,15 @@ class StackEnvironment:
     def _admin(self) -> dict[str, str]:
         return self._publisher("admin", self.ports.admin) | {
             "SEALING_PUBLIC_KEY": self.secrets.sealing_public_key,
+            "BOX_KEYS": self.secrets.box_keys["admin"],
             "PORTAL_URL": public_url(self.ports.portal),
         }
 
     def _portal(self) -> dict[str, str]:
-        return self._publisher("portal", self.ports.portal) | {"SEALING_PUBLIC_KEY": self.secrets.sealing_public_key}
+        return self._publisher("portal", self.ports.portal) | {
+            "SEALING_PUBLIC_KEY": self.secrets.sealing_public_key,
+            "BOX_KEYS": self.secrets.box_keys["portal"],
+        }
 
     def _audit(self) -> dict[str, str]:
         return {

@@ -23,9 +23,11 @@ from nacl.public import PrivateKey
 
 from ops.problems import Problem
 from ops.stack.files import write_private
+from shared.security.boxes import new_box_key
 
 DATABASE_ROLES = ("admin", "portal", "audit", "notifier", "relay")
 SIGNING_SERVICES = ("admin", "portal", "notifier")
+BOX_SERVICES = ("admin", "portal")
 
 _DEMO_PASSWORD_LENGTH = 20
 # Read aloud or copied by hand: without the characters that look alike.
@@ -43,6 +45,7 @@ class Secrets:
     sealing_private_key: str = field(repr=False)
     sealing_public_key: str = field(repr=False)
     seal_key: str = field(repr=False)
+    box_keys: dict[str, str] = field(repr=False)
     demo_passwords: dict[str, str] = field(repr=False)
     path: Path = field(repr=False)
 
@@ -52,9 +55,10 @@ class Secrets:
         path = data / "secrets.json"
         try:
             stored = json.loads(path.read_text())
-            # A directory of the time before there was one gets it now.
-            found = cls(**({"seal_key": _signing_key()} | stored), path=path)
-            if "seal_key" not in stored:
+            # A directory of the time before there were these gets them now.
+            later = {"seal_key": _signing_key(), "box_keys": _box_keys()}
+            found = cls(**(later | stored), path=path)
+            if not later.keys() <= stored.keys():
                 found.save()
             return found
         except FileNotFoundError:
@@ -112,6 +116,7 @@ def _make(path: Path) -> Secrets:
         sealing_private_key=base64.b64encode(bytes(sealing)).decode(),
         sealing_public_key=base64.b64encode(bytes(sealing.public_key)).decode(),
         seal_key=_signing_key(),
+        box_keys=_box_keys(),
         demo_passwords={},
         path=path,
     )
@@ -120,3 +125,7 @@ def _make(path: Path) -> Secrets:
 def _signing_key() -> str:
     key = Ed25519PrivateKey.generate()
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def _box_keys() -> dict[str, str]:
+    return {service: new_box_key() for service in BOX_SERVICES}

@@ -8,6 +8,7 @@ from pydantic import AfterValidator
 
 from shared.clock import system_clock
 from shared.deliveries.sealing import Opener, Sealer
+from shared.security.boxes import Boxes
 from shared.security.tokens import Signer
 from shared.settings import wrong
 
@@ -36,9 +37,19 @@ def _private_sealing_key(value: str) -> str:
     return value
 
 
+def _box_keys(value: str) -> str:
+    try:
+        Boxes(value)
+    except ValueError:
+        raise wrong("must be keys of 32 bytes in base64, separated by spaces or on lines of their own") from None
+    return value
+
+
 SigningKey: TypeAlias = Annotated[str, AfterValidator(_signing_key)]
 """A service's own Ed25519 private key in PEM: give the field ``repr=False``."""
 SealingPublicKey: TypeAlias = Annotated[str, AfterValidator(_public_sealing_key)]
 """The notifier's public key: 32 bytes in base64."""
 SealingPrivateKey: TypeAlias = Annotated[str, AfterValidator(_private_sealing_key)]
 """Its private half: give the field ``repr=False``."""
+BoxKeys: TypeAlias = Annotated[str, AfterValidator(_box_keys)]
+"""The keys of a service's boxes in the database; the first seals: give the field ``repr=False``."""

@@ -23,6 +23,7 @@ from services.admin.settings import AdminSettings
 from shared.accounts.agencies import Agency
 from shared.accounts.clients import Client
 from shared.deliveries.sealing import Opener, new_key_pair
+from shared.security.boxes import new_box_key
 from shared.security.tokens import new_signing_key
 from tests.support.clock import FakeClock
 from tests.support.databases import Database
@@ -106,6 +107,7 @@ def settings(
         celery_broker_url=broker_url,
         signing_key=signing_key,
         sealing_public_key=sealing_keys[1],
+        box_keys=new_box_key(),
         audit_url=str(log[1].make_url("")).rstrip("/"),
     )
 

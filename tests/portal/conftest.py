@@ -27,6 +27,7 @@ from shared.actors import Actor
 from shared.db import Pool
 from shared.deliveries.sealing import Opener, Sealer, new_key_pair
 from shared.outbox import Work
+from shared.security.boxes import new_box_key
 from shared.security.passwords import PasswordHasher
 from shared.security.tokens import CLIENT, KeyRing, Verifier, new_signing_key
 from tests.support.clock import FakeClock
@@ -93,6 +94,7 @@ def settings(
         celery_broker_url=broker_url,
         signing_key=signing_key,
         sealing_public_key=sealing_keys[1],
+        box_keys=new_box_key(),
         audit_url=str(log[1].make_url("")).rstrip("/"),
     )
 

@@ -65,11 +65,13 @@ def test_a_directory_of_the_time_before_there_were_seals_gets_their_key_once(tmp
     made = Secrets.of(tmp_path)
     stored = json.loads(made.path.read_text())
     del stored["seal_key"]
+    del stored["box_keys"]
     made.path.write_text(json.dumps(stored))
     found = Secrets.of(tmp_path)
     assert found.database_passwords == made.database_passwords
     assert found.seal_key not in ("", made.seal_key)
     assert Secrets.of(tmp_path).seal_key == found.seal_key
+    assert Secrets.of(tmp_path).box_keys == found.box_keys != made.box_keys
 
 
 def test_nothing_secret_is_in_a_representation(stack: StackEnvironment) -> None:
@@ -116,6 +118,8 @@ def test_each_service_gets_its_own_role_and_no_more_than_it_needs(stack: StackEn
     assert holders["SEALING_PRIVATE_KEY"] == {"notifier"}
     assert holders["SEALING_PUBLIC_KEY"] == {"admin", "portal"}
     assert holders["SIGNING_KEY"] == {"admin", "portal", "notifier"}
+    assert holders["BOX_KEYS"] == {"admin", "portal"}
+    assert told["admin"]["BOX_KEYS"] != told["portal"]["BOX_KEYS"]
     assert holders["SMTP_URL"] == {"notifier"}
     assert holders["SEAL_KEY"] == holders["SEALS_FILE"] == {"audit"}
     assert len({told[service]["SIGNING_KEY"] for service in holders["SIGNING_KEY"]}) == 3
