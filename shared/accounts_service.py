@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from aiohttp import ClientSession, web
@@ -19,6 +20,8 @@ from redis.asyncio import Redis
 from shared.accounts import access
 from shared.accounts.sessions import SessionKind
 from shared.db import Pool
+from shared.deliveries import sealing_keys
+from shared.deliveries.sealing import Sealer
 from shared.http.background import background
 from shared.http.keys import CLOCK, METRICS
 from shared.http.readiness import Check, NotReady
@@ -28,7 +31,9 @@ from shared.outbox.publisher import publishing
 from shared.outbox.reconcile import ASK_AFTER
 from shared.security.boxes import Boxes
 from shared.security.gate import Gate
+from shared.security.key_files import KeyFile
 from shared.security.key_settings import BoxKeys, SealingPublicKey, SigningKey
+from shared.security.own_keys import OwnKeys
 from shared.security.passwords import PasswordHasher
 from shared.security.throttle import Throttle
 from shared.security.tokens import KEYS_EVERY, KeyRing, Signer, Verifier
@@ -42,6 +47,7 @@ RELAY_POOL = web.AppKey("relay_pool", Pool)
 HASHER = web.AppKey("hasher", PasswordHasher)
 GATE = web.AppKey("gate", Gate)
 BOXES = web.AppKey("boxes", Boxes)
+SEALER = web.AppKey("sealer", Sealer)
 HTTP = web.AppKey("http", ClientSession)
 SIGNER = web.AppKey("signer", Signer)
 KEY_RING = web.AppKey("key_ring", KeyRing)
@@ -59,9 +65,13 @@ class AccountsServiceSettings(ServiceSettings):
     redis_url: RedisUrl = Field(repr=False)
     celery_broker_url: RedisUrl = Field(repr=False)
     signing_key: SigningKey = Field(repr=False)
+    # A key that has a file is read again from there while the service runs.
+    signing_key_file: Path | None = None
+    # What is sealed for until the notifier has published a key of its own.
     sealing_public_key: SealingPublicKey
     # What this service alone reads in the database: no other service has the same.
     box_keys: BoxKeys = Field(repr=False)
+    box_keys_file: Path | None = None
     audit_url: BaseUrl
     # Where many people come from one address: offices, shelters, schools.
     shared_networks: Networks = ()
@@ -79,10 +89,11 @@ class AccountsService:
 
     def install(self, app: web.Application) -> None:
         """Put the parts into an application; connections are made when it starts."""
-        clock = app[CLOCK]
-        app[SIGNER] = Signer(self.settings.signing_key, self.issuer, clock)
-        app[BOXES] = Boxes(self.settings.box_keys)
+        clock, settings = app[CLOCK], self.settings
         app[KEY_RING] = KeyRing()
+        app[SIGNER] = Signer(settings.signing_key, self.issuer, clock, app[KEY_RING])
+        app[SEALER] = Sealer(settings.sealing_public_key)
+        app[BOXES] = Boxes(settings.box_keys)
         app[VERIFIER] = Verifier(app[KEY_RING], clock)
         contexts: tuple[Context, ...] = (self._databases, self._gate, self._publisher, self._keys, self._sweep)
         app.cleanup_ctx.extend(contexts)
@@ -138,14 +149,19 @@ class AccountsService:
 
     @asynccontextmanager
     async def _keys(self, app: web.Application) -> AsyncIterator[None]:
+        settings, pool = self.settings, app[WORK].pool
+        box_file = KeyFile("BOX_KEYS", settings.box_keys_file, settings.box_keys, app[BOXES].take)
+        signing = OwnKeys.of(app[SIGNER], app[KEY_RING], settings.signing_key, settings.signing_key_file)
+
         async def run() -> None:
-            ring, pool = app[KEY_RING], app[WORK].pool
-            await ring.publish(pool, app[SIGNER], app[CLOCK]())
             while True:
-                await ring.refresh(pool)
+                await box_file.look()
+                # First: readiness asks for the signing keys alone.
+                await sealing_keys.use_newest(pool, app[SEALER], app[CLOCK]())
+                await signing.round(pool, app[CLOCK]())
                 await asyncio.sleep(KEYS_EVERY.total_seconds())
 
-        async with background(run, "signing keys", longest_pause=5.0):
+        async with background(run, "keys", longest_pause=5.0):
             yield
 
     @asynccontextmanager
@@ -164,7 +180,7 @@ def ready_checks(app: web.Application) -> Mapping[str, Check]:
 
     async def keys() -> None:
         if not app[KEY_RING].known_everywhere(app[SIGNER].kid, app[CLOCK]()):
-            raise NotReady("this process's key is not known everywhere yet; are the migrations applied?")
+            raise NotReady("no key of this process is known everywhere and still good; are the migrations applied?")
 
     async def database() -> None:
         await app[WORK].pool.check()

@@ -20,10 +20,9 @@ from shared.http.bodies import path_id, read_json
 from shared.http.devices import device_of
 from shared.http.fields import Answer, Body, Line, Password, Timestamp
 from shared.http.openapi import operation
+from shared.security.tokens import JWKS_KEPT
 
 TAG: Final = "Tokens"
-# A new key is published before it signs, so verifiers may keep the set this long.
-_KEYS_KEPT_SECONDS: Final = 300
 
 _Security: TypeAlias = Literal["staff", "client"]
 
@@ -176,5 +175,5 @@ def _own_session_routes(kind: SessionKind, security: _Security) -> list[web.Rout
 async def jwks(request: web.Request) -> web.Response:
     """Keys are told apart by ``kid``; while keys change, several are listed."""
     keys = request.app[KEY_RING].jwks(request.app[SIGNER].issuer)
-    kept = {"Cache-Control": f"public, max-age={_KEYS_KEPT_SECONDS}"}
+    kept = {"Cache-Control": f"public, max-age={int(JWKS_KEPT.total_seconds())}"}
     return json_answer(KeySet.model_validate(keys), headers=kept)

@@ -18,9 +18,8 @@ from services.admin.pages.visitors import page_context
 from services.admin.pages.wording import FILTERS
 from services.admin.settings import ISSUER, AdminSettings
 from services.admin.use_cases.credentials import Credentials
-from shared.accounts_service import HTTP, AccountsService
+from shared.accounts_service import HTTP, SEALER, AccountsService
 from shared.clock import Clock, system_clock
-from shared.deliveries.sealing import Sealer
 from shared.http.application import create_app
 from shared.http.openapi import openapi_routes
 from shared.http.pages import setup_pages
@@ -54,6 +53,6 @@ def create_admin(settings: AdminSettings, *, clock: Clock = system_clock) -> web
 @asynccontextmanager
 async def _own_parts(app: web.Application) -> AsyncIterator[None]:
     settings = app[SETTINGS]
-    app[CREDENTIALS] = Credentials(app[HASHER], Sealer(settings.sealing_public_key), settings.portal_url)
+    app[CREDENTIALS] = Credentials(app[HASHER], app[SEALER], settings.portal_url)
     app[AUDIT] = AuditClient(app[HTTP], settings.audit_url, app[SIGNER])
     yield

@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import structlog
@@ -17,11 +18,12 @@ from redis.asyncio import Redis
 from services.notifier.celery_app import worker_app
 from services.notifier.channel import Pauses
 from services.notifier.delivery import Courier
+from services.notifier.keys import NotifierKeys
 from services.notifier.letters import Letters
 from services.notifier.liveness import Liveness
 from services.notifier.mailer import Mailer
 from services.notifier.metrics import Attempts, NotifierFigures
-from services.notifier.settings import ISSUER, NotifierSettings
+from services.notifier.settings import NotifierSettings
 from services.notifier.sweep import Sweep
 from services.notifier.tasks import LoopBridge
 from services.notifier.worker import DeliveryWorker
@@ -34,7 +36,7 @@ from shared.http.probes import probes
 from shared.http.readiness import Check, NotReady, Phase, Readiness
 from shared.outbox import Work
 from shared.outbox.publisher import Publisher, publishing
-from shared.security.tokens import KeyRing, Signer
+from shared.security.tokens import Signer
 
 log = structlog.get_logger(__name__)
 
@@ -74,8 +76,8 @@ async def _delivering(
     """Everything at work; gives the events that say that it can't go on."""
     async with AsyncExitStack() as stack:
         work, pool = await _database(stack, settings, clock)
-        signer = Signer(settings.signing_key, ISSUER, clock)
-        publisher = await _publisher(stack, settings, work, signer, clock)
+        keys = NotifierKeys.of(settings, clock)
+        publisher = await _publisher(stack, settings, work, keys.signer, clock)
         sweep = Sweep(work, publisher.deliveries, every=settings.sweep_seconds)
         figures = NotifierFigures(sweep.figures, publisher, clock)
         metrics.registry.register(figures)
@@ -84,7 +86,7 @@ async def _delivering(
 
         bridge = LoopBridge(
             asyncio.get_running_loop(),
-            _courier(settings, work, metrics).deliver,
+            _courier(settings, work, keys.opener, metrics).deliver,
             seconds=settings.lease_seconds * 2,
         )
         ended = asyncio.Event()
@@ -94,10 +96,7 @@ async def _delivering(
         readiness.phase = Phase.SERVING
         liveness = Liveness(readiness, heartbeat_file=settings.heartbeat_file)
 
-        async def publish_key() -> None:
-            await KeyRing().publish(pool, signer, clock())
-
-        for task, name in ((sweep.run, "sweep"), (publish_key, "signing key"), (liveness.run, "liveness")):
+        for task, name in ((sweep.run, "sweep"), (partial(keys.run, pool), "keys"), (liveness.run, "liveness")):
             await stack.enter_async_context(background(task, name, longest_pause=10.0))
         yield ended, liveness.stalled
 
@@ -134,7 +133,7 @@ async def _database(stack: AsyncExitStack, settings: NotifierSettings, clock: Cl
     return Work(pool, clock, table="mail.outbox"), pool
 
 
-def _courier(settings: NotifierSettings, work: Work, metrics: Metrics) -> Courier:
+def _courier(settings: NotifierSettings, work: Work, opener: Opener, metrics: Metrics) -> Courier:
     mailer = Mailer(
         settings.smtp,
         hello=settings.mail_from.rpartition("@")[2],
@@ -145,7 +144,7 @@ def _courier(settings: NotifierSettings, work: Work, metrics: Metrics) -> Courie
         work,
         mailer=mailer,
         letters=Letters(),
-        opener=Opener(settings.sealing_private_key),
+        opener=opener,
         sender=settings.mail_from,
         pauses=Pauses(),
         lease=settings.lease,

@@ -205,12 +205,12 @@ class Courier:
             return self._sender
 
     def _cannot_open(self, claim: Claim) -> Attempt:
-        damaged = claim.sealed_for == self._opener.opens
+        damaged = self._opener.opens(claim.sealed_for)
         log.error("sealed content cannot be opened", delivery_id=claim.delivery.id, damaged=damaged)
         if damaged:
             return Attempt("error", None, "What was sealed for the notifier is damaged.", final=True)
         # Sealed for another key: whoever runs this may still give us the right one.
-        return Attempt("unreachable", None, "What was sealed cannot be opened with the notifier's present key.")
+        return Attempt("unreachable", None, "What was sealed cannot be opened with the notifier's present keys.")
 
     async def _keep(self, claim: Claim, message_id: str) -> bool:
         async with self._work.pool.transaction(None) as conn:

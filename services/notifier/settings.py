@@ -60,7 +60,10 @@ class NotifierSettings(ProcessSettings):
     redis_url: RedisUrl = Field(repr=False)
     celery_broker_url: RedisUrl = Field(repr=False)
     signing_key: SigningKey = Field(repr=False)
+    # Keys that have a file are read again from there while the notifier runs.
+    signing_key_file: Path | None = None
     sealing_private_key: SealingPrivateKey = Field(repr=False)
+    sealing_private_key_file: Path | None = None
     audit_url: BaseUrl
     smtp_url: Annotated[str, AfterValidator(_smtp), Field(repr=False)]
     smtp_security: Security | None = None

@@ -17,9 +17,8 @@ from services.portal.pages.routes import page_routes
 from services.portal.pages.visitors import page_context
 from services.portal.settings import ISSUER, PortalSettings
 from services.portal.use_cases.mails import Mails
-from shared.accounts_service import HTTP, AccountsService
+from shared.accounts_service import HTTP, SEALER, AccountsService
 from shared.clock import Clock, system_clock
-from shared.deliveries.sealing import Sealer
 from shared.http.application import create_app
 from shared.http.openapi import openapi_routes
 from shared.http.pages import setup_pages
@@ -37,8 +36,8 @@ def create_portal(settings: PortalSettings, *, clock: Clock = system_clock) -> w
         render_error=render_error,
     )
     app[SETTINGS] = settings
-    app[MAILS] = Mails(Sealer(settings.sealing_public_key), settings.public_url)
     AccountsService(settings, ISSUER, "portal").install(app)
+    app[MAILS] = Mails(app[SEALER], settings.public_url)
     app.cleanup_ctx.append(_own_parts)
     setup_pages(
         app,

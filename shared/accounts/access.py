@@ -21,7 +21,7 @@ from shared.events.catalogue import PortalSessionEnded
 from shared.events.staff_catalogue import StaffSessionEnded
 from shared.outbox import Transaction, Work
 from shared.security.session_limits import ACCESS_TOKEN, REFRESH_GRACE, SEEN_EVERY
-from shared.security.tokens import CLIENT, STAFF, Audience, Signer, new_reference, parse_reference
+from shared.security.tokens import CLIENT, STAFF, Audience, Reference, Signer, new_reference, parse_reference
 
 AUDIENCES: dict[SessionKind, Audience] = {"staff": STAFF, "portal": CLIENT}
 _ACTOR_KINDS: dict[SessionKind, ActorKind] = {"staff": "staff", "portal": "portal_login"}
@@ -184,10 +184,21 @@ async def refresh(work: Work, *, signer: Signer, kind: SessionKind, refresh_toke
             await sessions.seen(tx.conn, session.id, tx.now)
         elif tx.now - token.used_at > REFRESH_GRACE:
             stolen = session
+        else:
+            successor = await _given_before(tx, signer, reference)
     if stolen is not None:
         await end(work, reference.agency_id, kind, stolen, "revoked", actor=None)
         raise NotSignedIn
     return _tokens(signer, kind, session.person_id, session.id, reference.agency_id, successor.text)
+
+
+async def _given_before(tx: Transaction, signer: Signer, reference: Reference) -> Reference:
+    """What was given in exchange a moment ago, perhaps by another replica with another of the service's keys."""
+    candidates = {candidate.digest: candidate for candidate in signer.successors(reference)}
+    given = await sessions.stored_refresh(tx.conn, list(candidates))
+    if given is None:
+        raise NotSignedIn
+    return candidates[given]
 
 
 async def end(

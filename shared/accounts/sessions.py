@@ -165,6 +165,12 @@ async def lock_refresh(conn: Connection, reference: Reference, kind: SessionKind
     return RefreshToken(**row) if row else None
 
 
+async def stored_refresh(conn: Connection, digests: list[bytes]) -> bytes | None:
+    """Which of these is the digest of a refresh token; None when none is."""
+    found: bytes | None = await conn.fetchval(SQL["stored_refresh"], digests)
+    return found
+
+
 async def use_refresh(conn: Connection, token: RefreshToken, now: datetime) -> None:
     """The token has been exchanged."""
     await conn.execute(SQL["use_refresh"], token.digest, now)

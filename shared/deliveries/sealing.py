@@ -33,9 +33,12 @@ class Sealer:
     """The publishers' half. Raises ValueError when the key is not 32 bytes in base64."""
 
     def __init__(self, public_key: str) -> None:
-        raw = _key_bytes(public_key)
-        self._box = SealedBox(PublicKey(raw))
-        self.sealed_for = key_name(raw)
+        self.use(_key_bytes(public_key))
+
+    def use(self, public_key: bytes) -> None:
+        """Seal for this key from now on."""
+        self._box = SealedBox(PublicKey(public_key))
+        self.sealed_for = key_name(public_key)
 
     def seal(self, secret: str) -> bytes:
         """A box that only the holder of the private key opens."""
@@ -43,19 +46,32 @@ class Sealer:
 
 
 class Opener:
-    """The notifier's half."""
+    """The notifier's half: several keys while they rotate. Raises ValueError when one is not 32 bytes in base64."""
 
-    def __init__(self, private_key: str) -> None:
-        key = PrivateKey(_key_bytes(private_key))
-        self._box = SealedBox(key)
-        self.opens = key_name(bytes(key.public_key))
+    def __init__(self, private_keys: str) -> None:
+        """``private_keys`` are separated by white space."""
+        self.take(private_keys)
+
+    def take(self, private_keys: str) -> None:
+        """Go on with these keys. Raises ValueError, and changes nothing then."""
+        found = [PrivateKey(_key_bytes(text)) for text in private_keys.split()]
+        if not found:
+            raise ValueError("there is no key")
+        self._boxes = {key_name(bytes(key.public_key)): SealedBox(key) for key in found}
+        self.public_keys = {key_name(bytes(key.public_key)): bytes(key.public_key) for key in found}
+
+    def opens(self, sealed_for: str) -> bool:
+        """Whether it holds the key of this name."""
+        return sealed_for in self._boxes
 
     def open(self, box: bytes) -> str:
-        """What was sealed. Raises CannotOpen."""
-        try:
-            return self._box.decrypt(box).decode()
-        except (CryptoError, UnicodeDecodeError) as error:
-            raise CannotOpen from error
+        """What was sealed for one of the keys. Raises CannotOpen."""
+        for held in self._boxes.values():
+            try:
+                return held.decrypt(box).decode()
+            except (CryptoError, UnicodeDecodeError):
+                continue
+        raise CannotOpen
 
 
 def new_key_pair() -> tuple[str, str]:

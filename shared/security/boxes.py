@@ -28,6 +28,10 @@ class Boxes:
 
     def __init__(self, keys: str) -> None:
         """``keys`` are separated by white space."""
+        self.take(keys)
+
+    def take(self, keys: str) -> None:
+        """Go on with these keys. Raises ValueError, and changes nothing then."""
         found = [_key_bytes(text) for text in keys.split()]
         if not found:
             raise ValueError("there is no key")

@@ -17,7 +17,7 @@ def _signing_key(value: str) -> str:
     try:
         Signer(value, "", system_clock)
     except ValueError:
-        raise wrong("must be an Ed25519 private key in PEM (PKCS 8)") from None
+        raise wrong("must be an Ed25519 private key in PEM (PKCS 8), or several with the newest first") from None
     return value
 
 
@@ -33,7 +33,7 @@ def _private_sealing_key(value: str) -> str:
     try:
         Opener(value)
     except ValueError:
-        raise wrong("must be 32 bytes in base64") from None
+        raise wrong("must be 32 bytes in base64, or several such keys on lines of their own") from None
     return value
 
 
@@ -46,10 +46,10 @@ def _box_keys(value: str) -> str:
 
 
 SigningKey: TypeAlias = Annotated[str, AfterValidator(_signing_key)]
-"""A service's own Ed25519 private key in PEM: give the field ``repr=False``."""
+"""A service's own Ed25519 private keys in PEM, the newest first: give the field ``repr=False``."""
 SealingPublicKey: TypeAlias = Annotated[str, AfterValidator(_public_sealing_key)]
 """The notifier's public key: 32 bytes in base64."""
 SealingPrivateKey: TypeAlias = Annotated[str, AfterValidator(_private_sealing_key)]
-"""Its private half: give the field ``repr=False``."""
+"""Its private halves, the newest first, separated by white space: give the field ``repr=False``."""
 BoxKeys: TypeAlias = Annotated[str, AfterValidator(_box_keys)]
 """The keys of a service's boxes in the database; the first seals: give the field ``repr=False``."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, cast
@@ -24,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from shared.clock import Clock
 from shared.db import Pool, named_queries
 from shared.errors import NotSignedIn
+from shared.security.session_limits import ACCESS_TOKEN
 
 SQL = named_queries(__package__, "sql/signing_keys.sql")
 
@@ -42,8 +44,16 @@ ISSUERS: Mapping[Audience, frozenset[str]] = {
 # Verifiers read the keys again this often; a key signs nothing before all of them have had the time to do so.
 KEYS_EVERY: Final = timedelta(seconds=2)
 PUBLISHED_AHEAD: Final = timedelta(seconds=3)
+# Others may keep what /.well-known/jwks.json says for five minutes: a key is in it for longer before it signs, as long
+# as there is another one that can.
+JWKS_KEPT: Final = timedelta(minutes=5)
+NEXT_FOR: Final = JWKS_KEPT + timedelta(minutes=1)
+# After that a key has not signed for longer than any token lives, and clocks differ.
+REPLACED_AFTER: Final = NEXT_FOR + ACCESS_TOKEN + timedelta(minutes=1)
 
 _TYPE = "at+jwt"
+_NO_SIGNING_KEY = "a signing key is an Ed25519 private key in PEM (PKCS 8)"
+_PEM = re.compile(r"-----BEGIN PRIVATE KEY-----[A-Za-z0-9+/=\s]*-----END PRIVATE KEY-----")
 _REQUIRED = ["iss", "aud", "sub", "sid", "agy", "jti", "iat", "exp"]
 NOBODY = UUID(int=0)
 
@@ -60,22 +70,87 @@ class Claims:
     expires_at: datetime
 
 
-class Signer:
-    """A service's own signing key. Raises ValueError when the PEM is not an Ed25519 private key."""
+class SigningKey:
+    """One Ed25519 key pair; its private half stays in here."""
 
-    def __init__(self, private_pem: str, issuer: str, clock: Clock) -> None:
-        try:
-            key = serialization.load_pem_private_key(private_pem.encode(), password=None)
-        except (TypeError, UnsupportedAlgorithm) as error:
-            raise ValueError("a signing key is an Ed25519 private key in PEM (PKCS 8)") from error
-        if not isinstance(key, Ed25519PrivateKey):
-            raise ValueError("a signing key is an Ed25519 private key in PEM (PKCS 8)")
-        self._key = key
-        self._clock = clock
-        self.issuer = issuer
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self.private = key
+        self.public = key.public_key().public_bytes_raw()
+        self.kid = key_id(self.public)
         self._derivation_key = hashlib.sha256(b"portico successor" + key.private_bytes_raw()).digest()
-        self.public_key = key.public_key().public_bytes_raw()
-        self.kid = key_id(self.public_key)
+
+    def successor(self, reference: Reference) -> Reference:
+        """The one reference that follows this one by this key."""
+        secret = hmac.digest(self._derivation_key, reference.text.encode(), "sha256")
+        return _reference(reference.agency_id, base64.urlsafe_b64encode(secret).rstrip(b"=").decode())
+
+
+def signing_keys(pems: str) -> tuple[SigningKey, ...]:
+    """Ed25519 private keys in PEM (PKCS 8), one after the other. Raises ValueError for anything else."""
+    blocks = _PEM.findall(pems)
+    if not blocks or _PEM.sub("", pems).strip():
+        raise ValueError(_NO_SIGNING_KEY)
+    found: dict[str, SigningKey] = {}
+    for block in blocks:
+        try:
+            key = serialization.load_pem_private_key(block.encode(), password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise ValueError(_NO_SIGNING_KEY) from error
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ValueError(_NO_SIGNING_KEY)
+        one = SigningKey(key)
+        found.setdefault(one.kid, one)
+    return tuple(found.values())
+
+
+class Signer:
+    """A service's own signing keys, the newest first. Raises ValueError when the PEM is not that of Ed25519 keys.
+
+    Without a ``ring`` the first key signs. With one, the newest that has been public for long enough does, so that
+    replicas which see a new key at different moments sign with what everybody knows.
+    """
+
+    def __init__(self, private_pems: str, issuer: str, clock: Clock, ring: KeyRing | None = None) -> None:
+        self.held = signing_keys(private_pems)
+        self._clock = clock
+        self._ring = ring
+        self.issuer = issuer
+
+    def take(self, private_pems: str) -> None:
+        """Go on with these keys. Raises ValueError, and changes nothing then."""
+        self.held = signing_keys(private_pems)
+
+    @property
+    def current(self) -> SigningKey:
+        """The key that signs now."""
+        held, ring, now = self.held, self._ring, self._clock()
+        if ring is None:
+            return held[0]
+        for key in held:
+            if ring.known_for(key.kid, now) >= NEXT_FOR:
+                return key
+        for key in reversed(held):
+            if ring.known_everywhere(key.kid, now):
+                return key
+        return held[0]
+
+    @property
+    def kid(self) -> str:
+        """The name of the key that signs now."""
+        return self.current.kid
+
+    @property
+    def public_key(self) -> bytes:
+        """Its public half."""
+        return self.current.public
+
+    def replaced(self) -> list[str]:
+        """Own keys that no token which is still good was signed with: the one after them has signed for too long."""
+        current, ring, now = self.current, self._ring, self._clock()
+        if ring is None or ring.known_for(current.kid, now) < REPLACED_AFTER:
+            return []
+        older = self.held[self.held.index(current) + 1 :]
+        return [key.kid for key in older if ring.find(key.kid) is not None]
 
     def mint(
         self,
@@ -87,7 +162,7 @@ class Signer:
         agency_id: UUID = NOBODY,
     ) -> str:
         """A signed token that is good for ``lifetime`` from now."""
-        now = self._clock()
+        now, key = self._clock(), self.current
         claims = {
             "iss": self.issuer,
             "aud": audience,
@@ -98,13 +173,16 @@ class Signer:
             "iat": int(now.timestamp()),
             "exp": int((now + lifetime).timestamp()),
         }
-        return jwt.encode(claims, self._key, algorithm="EdDSA", headers={"kid": self.kid, "typ": _TYPE})
+        return jwt.encode(claims, key.private, algorithm="EdDSA", headers={"kid": key.kid, "typ": _TYPE})
 
     def successor(self, reference: Reference) -> Reference:
         """The one reference that follows this one. It can't be guessed without the service's key, and a retried
         exchange gets the same one."""
-        secret = hmac.digest(self._derivation_key, reference.text.encode(), "sha256")
-        return _reference(reference.agency_id, base64.urlsafe_b64encode(secret).rstrip(b"=").decode())
+        return self.current.successor(reference)
+
+    def successors(self, reference: Reference) -> list[Reference]:
+        """What follows this one by each key at hand: another replica may have given it a moment ago, by another key."""
+        return [key.successor(reference) for key in self.held]
 
 
 def key_id(public_key: bytes) -> str:
@@ -119,6 +197,7 @@ class KeyRing:
         self._keys: dict[str, tuple[str, Ed25519PublicKey]] = {}
         self._raw: dict[str, tuple[str, bytes]] = {}
         self._published: dict[str, datetime] = {}
+        self._withdrawn: frozenset[str] = frozenset()
         self.loaded = False
         self._replace(keys or {})
 
@@ -127,26 +206,41 @@ class KeyRing:
         self._keys = {kid: (iss, Ed25519PublicKey.from_public_bytes(raw)) for kid, (iss, raw) in keys.items()}
 
     async def publish(self, pool: Pool, signer: Signer, now: datetime) -> None:
-        """Put a service's own public key where the others read it."""
+        """Put a service's own public keys where the others read them; those that are there stay as they are."""
+        new = [key for key in signer.held if key.kid not in self._raw and key.kid not in self._withdrawn]
+        if not new:
+            return
         async with pool.transaction(None) as conn:
-            await conn.execute(SQL["publish"], signer.kid, signer.issuer, signer.public_key, now)
+            for key in new:
+                await conn.execute(SQL["publish"], key.kid, signer.issuer, key.public, now)
+
+    async def withdraw(self, pool: Pool, kids: Sequence[str], now: datetime) -> list[str]:
+        """Take own keys back for good; answers which ones had not been before."""
+        async with pool.transaction(None) as conn:
+            return [r["kid"] for r in await conn.fetch(SQL["withdraw"], list(kids), now)]
 
     async def refresh(self, pool: Pool) -> None:
         """Read all keys again."""
         async with pool.transaction(None) as conn:
             rows = await conn.fetch(SQL["all"])
-        self._replace({r["kid"]: (r["issuer"], r["public_key"]) for r in rows})
-        self._published = {r["kid"]: r["created_at"] for r in rows}
+        good = [r for r in rows if r["withdrawn_at"] is None]
+        self._replace({r["kid"]: (r["issuer"], r["public_key"]) for r in good})
+        self._published = {r["kid"]: r["created_at"] for r in good}
+        self._withdrawn = frozenset(r["kid"] for r in rows if r["withdrawn_at"] is not None)
         self.loaded = True
 
     def find(self, kid: str) -> tuple[str, Ed25519PublicKey] | None:
-        """(issuer, key), or None when no such key is known here."""
+        """(issuer, key), or None when no such key is known here, or it was withdrawn."""
         return self._keys.get(kid)
+
+    def known_for(self, kid: str, now: datetime) -> timedelta:
+        """For how long a key has been public; less than nothing for one that is not."""
+        published = self._published.get(kid)
+        return now - published if published is not None else timedelta(-1)
 
     def known_everywhere(self, kid: str, now: datetime) -> bool:
         """Whether a key was published long enough ago that every verifier has read it: only then may it sign."""
-        published = self._published.get(kid)
-        return published is not None and now - published >= PUBLISHED_AHEAD
+        return self.known_for(kid, now) >= PUBLISHED_AHEAD
 
     def jwks(self, issuer: str) -> dict[str, Any]:
         """The JSON Web Key Set (RFC 7517, RFC 8037) of one issuer."""

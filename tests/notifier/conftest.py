@@ -195,6 +195,7 @@ class MakeCourier:
     lease: timedelta = timedelta(seconds=150)
     patience: Patience = field(default_factory=lambda: Patience(until_content=1.0, after_content=0.5))
     observed: list[tuple[str, str]] = field(default_factory=list)
+    opener: Opener | None = None
 
     def __call__(self, script: Script, *, private_key: str | None = None, pauses: Pauses | None = None) -> Courier:
         return Courier(
@@ -206,7 +207,7 @@ class MakeCourier:
                 patience=self.patience,
             ),
             letters=Letters(),
-            opener=Opener(private_key or self.keys.private),
+            opener=self.opener or Opener(private_key or self.keys.private),
             sender=SENDER,
             pauses=pauses or Pauses(),
             lease=self.lease,

@@ -78,6 +78,10 @@ values ($1, $2, $3, $4, $5, $6);
 select digest, session_id, issued_at, expires_at, used_at from accounts.refresh_tokens
 where digest = $1 and kind = $2 for update;
 
+-- name: stored_refresh
+-- A retry gets what it was given before; the key that this came from may not be the one that signs now.
+select digest from accounts.refresh_tokens where digest = any($1::bytea[]) limit 1;
+
 -- name: use_refresh
 -- It has been exchanged.
 update accounts.refresh_tokens set used_at = $2 where digest = $1;

@@ -4,4 +4,8 @@ insert into accounts.signing_keys (kid, issuer, public_key, created_at) values (
 
 -- name: all
 -- Every public key, for the ring.
-select kid, issuer, public_key, created_at from accounts.signing_keys;
+select kid, issuer, public_key, created_at, withdrawn_at from accounts.signing_keys;
+
+-- name: withdraw
+-- For good: publishing it again leaves the mark.
+update accounts.signing_keys set withdrawn_at = $2 where kid = any($1::text[]) and withdrawn_at is null returning kid;

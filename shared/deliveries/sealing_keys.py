@@ -1,0 +1,29 @@
+"""What is sealed for: the notifier publishes the public halves of its keys, and publishers use the newest."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.db import Pool, named_queries
+from shared.deliveries.sealing import Opener, Sealer
+
+SQL = named_queries(__package__, "sql/sealing_keys.sql")
+
+SEALED_AHEAD: Final = timedelta(seconds=10)
+"""Notifiers read their keys again every two seconds: nothing is sealed for a key that one of them may not have yet."""
+
+
+async def publish(pool: Pool, opener: Opener, now: datetime) -> None:
+    """Put the public halves of the notifier's keys where publishers read them; known ones stay as they are."""
+    async with pool.transaction(None) as conn:
+        for name, public_key in opener.public_keys.items():
+            await conn.execute(SQL["publish"], name, public_key, now)
+
+
+async def use_newest(pool: Pool, sealer: Sealer, now: datetime) -> None:
+    """Have ``sealer`` seal for the newest key. As long as none was published it goes on with its own."""
+    async with pool.transaction(None) as conn:
+        found = await conn.fetchval(SQL["newest"], now - SEALED_AHEAD)
+    if found is not None:
+        sealer.use(found)
