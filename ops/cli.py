@@ -9,6 +9,7 @@ import typer
 from ops.audit import cli as audit
 from ops.deadletters import cli as deadletters
 from ops.importing import cli as importing
+from ops.keys import cli as keys
 from ops.migrate import migrate
 from ops.problems import Problem
 from ops.sample import cli as sample
@@ -22,6 +23,7 @@ GROUPS: tuple[tuple[str, typer.Typer], ...] = (
     ("audit", audit.app),
     ("dead-letters", deadletters.app),
     ("import", importing.app),
+    ("keys", keys.app),
     ("sample", sample.app),
 )
 """Commands with sub-commands, each a Typer application of its own: name and application."""

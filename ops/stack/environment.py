@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from ops.problems import Problem
 from ops.stack.files import write_private
+from ops.stack.key_folder import target
 from ops.stack.ports import LOOPBACK, Ports
 from ops.stack.secrets import DATABASE_ROLES, Secrets
 
@@ -22,7 +23,7 @@ _OURS = frozenset(
     {
         *("DATABASE_URL", "RELAY_DATABASE_URL", "AUDIT_DATABASE_URL", "OWNER_DATABASE_URL", "REDIS_URL"),
         *("CELERY_BROKER_URL", "SIGNING_KEY", "SEALING_PUBLIC_KEY", "SEALING_PRIVATE_KEY", "SMTP_URL", "SMTP_SECURITY"),
-        *("SEAL_KEY", "SEAL_PUBLIC_KEY", "SEALS_FILE", "BOX_KEYS"),
+        *("SEAL_KEY", "SEAL_PUBLIC_KEY", "SEALS_FILE", "BOX_KEYS", "KEYS_FOLDER"),
         *("HOST", "PORT", "SMTP_PORT", "PROBE_HOST", "PROBE_PORT", "PUBLIC_URL", "AUDIT_URL", "PORTAL_URL"),
         *(
             "LOG_LEVEL",
@@ -110,28 +111,33 @@ class StackEnvironment:
             "REDIS_URL": self.backends.redis_url,
             "SEAL_PUBLIC_KEY": self.secrets.seal_public_key,
             "SEALS_FILE": str(self._seals_file),
+            "KEYS_FOLDER": str(self.secrets.keys.path),
         }
+
+    def _key_file(self, name: str) -> str:
+        # A file, so that it can change while the process runs.
+        return str(self.secrets.keys.file(target(name)))
 
     def _publisher(self, service: str, port: int | None) -> dict[str, str]:
         traffic = {} if port is None else {"PORT": str(port), "PUBLIC_URL": public_url(port)}
         return traffic | {
             "RELAY_DATABASE_URL": self.database_url("relay"),
             "CELERY_BROKER_URL": self.backends.broker_url,
-            "SIGNING_KEY": self.secrets.signing_keys[service],
+            "SIGNING_KEY_FILE": self._key_file(service),
             "AUDIT_URL": f"http://{LOOPBACK}:{self.ports.audit}",
         }
 
     def _admin(self) -> dict[str, str]:
         return self._publisher("admin", self.ports.admin) | {
-            "SEALING_PUBLIC_KEY": self.secrets.sealing_public_key,
-            "BOX_KEYS": self.secrets.box_keys["admin"],
+            "SEALING_PUBLIC_KEY": self.secrets.keys.sealing_public_key,
+            "BOX_KEYS_FILE": self._key_file("admin-boxes"),
             "PORTAL_URL": public_url(self.ports.portal),
         }
 
     def _portal(self) -> dict[str, str]:
         return self._publisher("portal", self.ports.portal) | {
-            "SEALING_PUBLIC_KEY": self.secrets.sealing_public_key,
-            "BOX_KEYS": self.secrets.box_keys["portal"],
+            "SEALING_PUBLIC_KEY": self.secrets.keys.sealing_public_key,
+            "BOX_KEYS_FILE": self._key_file("portal-boxes"),
         }
 
     def _audit(self) -> dict[str, str]:
@@ -146,7 +152,7 @@ class StackEnvironment:
     def _notifier(self) -> dict[str, str]:
         security = self.backends.smtp_security
         return self._publisher("notifier", None) | {
-            "SEALING_PRIVATE_KEY": self.secrets.sealing_private_key,
+            "SEALING_PRIVATE_KEY_FILE": self._key_file("sealing"),
             "SMTP_URL": self.backends.smtp_url,
             "MAIL_FROM": self.mail_from,
             **({} if security is None else {"SMTP_SECURITY": security}),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import secrets
 import string
@@ -19,15 +18,12 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
-from nacl.public import PrivateKey
 
 from ops.problems import Problem
 from ops.stack.files import write_private
-from shared.security.boxes import new_box_key
+from ops.stack.key_folder import KeyFolder
 
 DATABASE_ROLES = ("admin", "portal", "audit", "notifier", "relay")
-SIGNING_SERVICES = ("admin", "portal", "notifier")
-BOX_SERVICES = ("admin", "portal")
 
 _DEMO_PASSWORD_LENGTH = 20
 # Read aloud or copied by hand: without the characters that look alike.
@@ -41,11 +37,7 @@ class Secrets:
     instance: str
     database_passwords: dict[str, str] = field(repr=False)
     redis_password: str = field(repr=False)
-    signing_keys: dict[str, str] = field(repr=False)
-    sealing_private_key: str = field(repr=False)
-    sealing_public_key: str = field(repr=False)
     seal_key: str = field(repr=False)
-    box_keys: dict[str, str] = field(repr=False)
     demo_passwords: dict[str, str] = field(repr=False)
     path: Path = field(repr=False)
 
@@ -55,18 +47,26 @@ class Secrets:
         path = data / "secrets.json"
         try:
             stored = json.loads(path.read_text())
-            # A directory of the time before there were these gets them now.
-            later = {"seal_key": _signing_key(), "box_keys": _box_keys()}
-            found = cls(**(later | stored), path=path)
-            if not later.keys() <= stored.keys():
+            moved = _taken_out(stored)
+            # A directory of the time before there was one gets it now.
+            found = cls(**({"seal_key": _signing_key()} | stored), path=path)
+            # Written there first, and only then forgotten here.
+            found.keys.make_missing(moved)
+            if moved or "seal_key" not in stored:
                 found.save()
             return found
         except FileNotFoundError:
             made = _make(path)
+            made.keys.make_missing({})
             made.save()
             return made
         except (ValueError, TypeError):
             raise Problem(f"{path} is damaged: restore it, or remove {data} to begin with an empty one.") from None
+
+    @property
+    def keys(self) -> KeyFolder:
+        """The keys that can change while the processes run."""
+        return KeyFolder(self.path.parent / "keys")
 
     @property
     def seal_public_key(self) -> str:
@@ -107,16 +107,11 @@ class DemoPasswords(Mapping[str, str]):
 
 
 def _make(path: Path) -> Secrets:
-    sealing = PrivateKey.generate()
     return Secrets(
         instance=secrets.token_hex(8),
         database_passwords={name: secrets.token_urlsafe(24) for name in ("owner", *DATABASE_ROLES)},
         redis_password=secrets.token_urlsafe(24),
-        signing_keys={service: _signing_key() for service in SIGNING_SERVICES},
-        sealing_private_key=base64.b64encode(bytes(sealing)).decode(),
-        sealing_public_key=base64.b64encode(bytes(sealing.public_key)).decode(),
         seal_key=_signing_key(),
-        box_keys=_box_keys(),
         demo_passwords={},
         path=path,
     )
@@ -127,5 +122,10 @@ def _signing_key() -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
-def _box_keys() -> dict[str, str]:
-    return {service: new_box_key() for service in BOX_SERVICES}
+def _taken_out(stored: dict[str, Any]) -> dict[str, str]:
+    """What older versions kept here and is in the folder of keys now, by the names of its targets."""
+    sealing = stored.pop("sealing_private_key", None)
+    stored.pop("sealing_public_key", None)
+    signing, boxes = stored.pop("signing_keys", {}), stored.pop("box_keys", {})
+    found = dict(signing) | {f"{service}-boxes": key for service, key in boxes.items()}
+    return found | ({"sealing": sealing} if sealing else {})

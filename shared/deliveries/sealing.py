@@ -60,6 +60,11 @@ class Opener:
         self._boxes = {key_name(bytes(key.public_key)): SealedBox(key) for key in found}
         self.public_keys = {key_name(bytes(key.public_key)): bytes(key.public_key) for key in found}
 
+    @property
+    def public_base64(self) -> str:
+        """The public half of its first key, as a setting takes it."""
+        return base64.b64encode(next(iter(self.public_keys.values()))).decode()
+
     def opens(self, sealed_for: str) -> bool:
         """Whether it holds the key of this name."""
         return sealed_for in self._boxes

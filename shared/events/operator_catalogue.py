@@ -55,6 +55,26 @@ class AuditLogErased(Payload):
     early: bool = False
 
 
+class _KeyPayload(Payload):
+    """Which key: ``key`` is its name, which says nothing of the key itself; ``use`` is what it is for."""
+
+    service: str
+    use: Literal["signing", "sealing", "boxes"]
+    key: str
+
+
+@event("key.added")
+class KeyAdded(_KeyPayload):
+    """An operator gave a service a new key, which takes the place of the one before once it is known everywhere."""
+
+
+@event("key.withdrawn")
+class KeyWithdrawn(_KeyPayload):
+    """An operator withdrew a key: it had been replaced, or somebody may have got hold of it."""
+
+    reason: Literal["replaced", "leaked"]
+
+
 @event("audit_log.verified")
 class AuditLogVerified(Payload):
     """An operator verified the hash chains of an agency's events.

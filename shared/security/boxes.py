@@ -64,6 +64,11 @@ def new_box_key() -> str:
     return base64.b64encode(random(_KEY_BYTES)).decode()
 
 
+def box_key_name(key: str) -> str:
+    """What a key is called, in hexadecimal. Raises ValueError for what is no key."""
+    return _name(_key_bytes(key)).hex()
+
+
 def _key_bytes(text: str) -> bytes:
     try:
         raw = base64.b64decode(text, validate=True)

@@ -85,13 +85,18 @@ class SigningKey:
         return _reference(reference.agency_id, base64.urlsafe_b64encode(secret).rstrip(b"=").decode())
 
 
-def signing_keys(pems: str) -> tuple[SigningKey, ...]:
-    """Ed25519 private keys in PEM (PKCS 8), one after the other. Raises ValueError for anything else."""
-    blocks = _PEM.findall(pems)
+def pem_blocks(pems: str) -> list[str]:
+    """Private keys in PEM one by one. Raises ValueError when there is none, or anything else between them."""
+    blocks: list[str] = _PEM.findall(pems)
     if not blocks or _PEM.sub("", pems).strip():
         raise ValueError(_NO_SIGNING_KEY)
+    return blocks
+
+
+def signing_keys(pems: str) -> tuple[SigningKey, ...]:
+    """Ed25519 private keys in PEM (PKCS 8), one after the other. Raises ValueError for anything else."""
     found: dict[str, SigningKey] = {}
-    for block in blocks:
+    for block in pem_blocks(pems):
         try:
             key = serialization.load_pem_private_key(block.encode(), password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:

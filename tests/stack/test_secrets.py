@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from nacl.public import PrivateKey, SealedBox
 from ops.problems import Problem
 from ops.stack import environment
 from ops.stack.environment import SERVICES, Backends, StackEnvironment, broker_url, inheritable, role_url
+from ops.stack.key_folder import TARGETS, target
 from ops.stack.ports import Ports
 from ops.stack.secrets import DemoPasswords, Secrets
 
@@ -48,16 +50,19 @@ def test_every_data_directory_has_its_own(tmp_path: Path) -> None:
     one, two = found
     assert not set(one.database_passwords.values()) & set(two.database_passwords.values())
     assert len(set(one.database_passwords.values())) == len(one.database_passwords)
-    assert not set(one.signing_keys.values()) & set(two.signing_keys.values())
+    for wanted in TARGETS:
+        assert not set(one.keys.read(wanted)) & set(two.keys.read(wanted))
     assert one.redis_password != two.redis_password
 
 
 def test_keys_are_what_the_services_expect(tmp_path: Path) -> None:
     found = Secrets.of(tmp_path)
-    for pem in found.signing_keys.values():
+    for service in ("admin", "portal", "notifier"):
+        [pem] = found.keys.read(target(service))
         assert isinstance(load_pem_private_key(pem.encode(), None), Ed25519PrivateKey)
-    private = PrivateKey(base64.b64decode(found.sealing_private_key))
-    assert base64.b64decode(found.sealing_public_key) == bytes(private.public_key)
+    [sealing] = found.keys.read(target("sealing"))
+    private = PrivateKey(base64.b64decode(sealing))
+    assert base64.b64decode(found.keys.sealing_public_key) == bytes(private.public_key)
     assert SealedBox(private).decrypt(SealedBox(private.public_key).encrypt(b"temporary")) == b"temporary"
 
 
@@ -65,13 +70,31 @@ def test_a_directory_of_the_time_before_there_were_seals_gets_their_key_once(tmp
     made = Secrets.of(tmp_path)
     stored = json.loads(made.path.read_text())
     del stored["seal_key"]
-    del stored["box_keys"]
     made.path.write_text(json.dumps(stored))
     found = Secrets.of(tmp_path)
     assert found.database_passwords == made.database_passwords
     assert found.seal_key not in ("", made.seal_key)
     assert Secrets.of(tmp_path).seal_key == found.seal_key
-    assert Secrets.of(tmp_path).box_keys == found.box_keys != made.box_keys
+
+
+def test_keys_of_an_older_directory_move_into_files_of_their_own(tmp_path: Path) -> None:
+    made = Secrets.of(tmp_path)
+    before = {wanted.name: made.keys.read(wanted)[0] for wanted in TARGETS}
+    stored = json.loads(made.path.read_text())
+    stored |= {
+        "signing_keys": {name: f"{before[name]}\n" for name in ("admin", "portal", "notifier")},
+        "sealing_private_key": before["sealing"],
+        "sealing_public_key": made.keys.sealing_public_key,
+        "box_keys": {name: before[f"{name}-boxes"] for name in ("admin", "portal")},
+    }
+    made.path.write_text(json.dumps(stored))
+    shutil.rmtree(made.keys.path)
+    found = Secrets.of(tmp_path)
+    assert {wanted.name: found.keys.read(wanted)[0] for wanted in TARGETS} == before
+    for wanted in TARGETS:
+        assert found.keys.file(wanted).stat().st_mode & 0o777 == 0o600
+        assert before[wanted.name].replace("\n", "\\n") not in made.path.read_text()
+    assert found.keys.path.stat().st_mode & 0o777 == 0o700
 
 
 def test_nothing_secret_is_in_a_representation(stack: StackEnvironment) -> None:
@@ -115,14 +138,14 @@ def test_each_service_gets_its_own_role_and_no_more_than_it_needs(stack: StackEn
         name: {s for s, settings in told.items() if name in settings}
         for name in told["notifier"] | told["admin"] | told["audit"]
     }
-    assert holders["SEALING_PRIVATE_KEY"] == {"notifier"}
+    assert holders["SEALING_PRIVATE_KEY_FILE"] == {"notifier"}
     assert holders["SEALING_PUBLIC_KEY"] == {"admin", "portal"}
-    assert holders["SIGNING_KEY"] == {"admin", "portal", "notifier"}
-    assert holders["BOX_KEYS"] == {"admin", "portal"}
-    assert told["admin"]["BOX_KEYS"] != told["portal"]["BOX_KEYS"]
+    assert holders["SIGNING_KEY_FILE"] == {"admin", "portal", "notifier"}
+    assert holders["BOX_KEYS_FILE"] == {"admin", "portal"}
+    assert told["admin"]["BOX_KEYS_FILE"] != told["portal"]["BOX_KEYS_FILE"]
     assert holders["SMTP_URL"] == {"notifier"}
     assert holders["SEAL_KEY"] == holders["SEALS_FILE"] == {"audit"}
-    assert len({told[service]["SIGNING_KEY"] for service in holders["SIGNING_KEY"]}) == 3
+    assert len({told[service]["SIGNING_KEY_FILE"] for service in holders["SIGNING_KEY_FILE"]}) == 3
     assert told["admin"]["PUBLIC_URL"] == "http://localhost:8081"
     assert told["admin"]["PORTAL_URL"] == told["portal"]["PUBLIC_URL"] == "http://localhost:8082"
     assert told["notifier"]["AUDIT_URL"] == "http://127.0.0.1:8083"

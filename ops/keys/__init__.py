@@ -1,0 +1,1 @@
+"""`portico keys`: keys that change while everything runs."""
