@@ -86,6 +86,11 @@ class ComposeStack:
         """What a `portico` command prints. Raises ComposeFailed when it does not end with 0."""
         return self.compose("run", "--rm", "-T", "operator", *arguments)
 
+    def keys(self, *arguments: str) -> str:
+        """What `portico keys` prints, run as whoever the secrets belong to. Raises ComposeFailed."""
+        owner = Path(self._environment["PORTICO_SECRETS"]).stat()
+        return self.compose("run", "--rm", "-T", "--user", f"{owner.st_uid}:{owner.st_gid}", "keys", *arguments)
+
     def start(self, replicas: Mapping[str, int] | None = None) -> None:
         """Start everything, with this many replicas of the services named, and wait until it is healthy."""
         scale = [word for name, count in (replicas or {}).items() for word in ("--scale", f"{name}={count}")]

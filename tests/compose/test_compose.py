@@ -84,6 +84,15 @@ def test_an_operator_looks_at_the_pipeline_and_verifies_the_log(stack: ComposeSt
     assert chains[0]["events"] > 0
 
 
+def test_keys_change_while_the_containers_run(stack: ComposeStack) -> None:
+    before = {container.id for container in stack.containers() if container.running}
+    said = stack.keys("rotate", "--now", "admin", "portal", "notifier", "sealing")
+    assert said.count("was added") + said.count("was withdrawn") >= 4
+    states = {item["group"]: item["state"] for item in reversed(json.loads(stack.keys("list", "--json"))["items"])}
+    assert set(states.values()) == {"current"}
+    assert {container.id for container in stack.containers() if container.running} == before
+
+
 def test_no_container_has_more_rights_than_it_needs(stack: ComposeStack) -> None:
     containers = stack.containers()
     assert {container.service for container in containers} == {*OURS, "postgres", "redis"}
@@ -110,11 +119,14 @@ def test_a_service_sees_only_its_own_secrets(stack: ComposeStack) -> None:
     assert seen["audit"] == {"audit_database_url", "redis_url", "seal_key"}
     assert seen["postgres"] == {"postgres_password"}
     assert seen["redis"] == {"redis_password"}
-    for name in ("sealing_private_key", "notifier_signing_key", "notifier_database_url"):
-        assert [service for service, names in seen.items() if name in names] == ["notifier"]
+    assert [service for service, names in seen.items() if "notifier_database_url" in names] == ["notifier"]
     for service in ("admin", "portal"):
-        keys = {name for name in seen[service] if name.endswith(("_signing_key", "_database_url"))}
-        assert keys == {f"{service}_signing_key", f"{service}_database_url", "relay_database_url"}
+        urls = {name for name in seen[service] if name.endswith("_database_url")}
+        assert urls == {f"{service}_database_url", "relay_database_url"}
+    own = {"admin": "box_keys.txt", "portal": "box_keys.txt", "notifier": "sealing_private_key.txt"}
+    for service, name in own.items():
+        keys = docker("exec", stack.containers(service)[0].id, "ls", "/run/keys").split()
+        assert set(keys) == {"signing_key.pem", name}
     for container in stack.containers():
         told = "\n".join(container.facts["Config"]["Env"])
         assert "postgresql://" not in told, container.service

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from services.portal.app import create_portal
 from services.portal.settings import PortalSettings
-from shared.accounts_service import ready_checks
+from shared.accounts_service import BOXES, KEY_RING, SIGNER, WORK, ready_checks
 from shared.http.keys import METRICS
 from shared.http.openapi import undocumented
 from shared.http.readiness import Readiness
+from shared.security.boxes import new_box_key
+from shared.security.tokens import new_signing_key
 from tests.portal.conftest import FROM_OUR_PAGE, Portal, Town, credentials_of
 from tests.support.clock import FakeClock
 
@@ -69,6 +72,33 @@ async def test_it_is_ready_with_its_database_and_a_key_that_others_know(portal: 
     assert set(await Readiness(ready_checks(portal.app)).missing()) == {"keys"}
     clock.advance(minutes=1)
     assert await Readiness(ready_checks(portal.app)).missing() == {}
+
+
+async def test_it_is_not_ready_with_a_key_that_was_withdrawn(portal: Portal, town: Town, clock: FakeClock) -> None:
+    clock.advance(minutes=1)
+    assert not await Readiness(ready_checks(portal.app)).missing()
+    ring, pool = portal.app[KEY_RING], portal.app[WORK].pool
+    await ring.withdraw(pool, [portal.app[SIGNER].kid], clock())
+    await ring.refresh(pool)
+    assert set(await Readiness(ready_checks(portal.app)).missing()) == {"keys"}
+
+
+async def test_it_goes_on_with_the_keys_that_its_files_hold(
+    settings: PortalSettings, start: Callable[[PortalSettings], Awaitable[TestClient[Any, Any]]], tmp_path: Path
+) -> None:
+    signing, boxes = tmp_path / "signing_key.pem", tmp_path / "box_keys.txt"
+    signing.write_text(settings.signing_key)
+    boxes.write_text(settings.box_keys)
+    client = await start(settings.model_copy(update={"signing_key_file": signing, "box_keys_file": boxes}))
+    assert client.app is not None
+    sealed = client.app[BOXES].seal(b"seed", owner=b"o")
+    signing.write_text(new_signing_key() + settings.signing_key)
+    boxes.write_text(f"{new_box_key()}\n{settings.box_keys}")
+    async with asyncio.timeout(10):
+        while len((await (await client.get("/.well-known/jwks.json")).json())["keys"]) < 2:
+            await asyncio.sleep(0.05)
+    assert client.app[BOXES].outdated(sealed)
+    assert client.app[BOXES].open(sealed, owner=b"o") == b"seed"
 
 
 async def test_without_redis_it_serves_and_keeps_its_events(
