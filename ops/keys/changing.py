@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -53,6 +54,7 @@ class Keys:
     async def rotate(self, targets: Sequence[Target], *, leaked: bool) -> bool:
         """Give each a new key. ``leaked``: the ones before are withdrawn at once. False when something is not done."""
         with self._files().alone():
+            await self._can_be_recorded()
             await self._tidy(targets)
             stand = await self.standing()
             # All of them come to an end, also when one can't: a key that leaked is not to wait for another service.
@@ -67,6 +69,7 @@ class Keys:
     async def revoke(self, name: str) -> bool:
         """Withdraw one key that somebody may have got hold of; a new one takes its place where there is no other."""
         with self._files().alone():
+            await self._can_be_recorded()
             stand = await self.standing()
             key = next((key for keys in stand.values() for key in keys if key.name == name), None)
             if key is None:
@@ -85,6 +88,7 @@ class Keys:
     async def tidy(self) -> None:
         """Drop from the files what nothing needs, and withdraw what is in no file any more."""
         with self._files().alone():
+            await self._can_be_recorded()
             if not await self._tidy(TARGETS):
                 self.say("There is nothing to drop.")
 
@@ -202,12 +206,22 @@ class Keys:
             return
         async with connection(self.owner_url) as conn:
             agencies = [r["id"] for r in await conn.fetch(SQL["agencies"])]
-        pool = await Pool.open(self.admin_url, size=1, application_name="portico-keys")
-        try:
+        async with self._admin() as pool:
             work = Work(pool, self.clock, table="accounts.outbox")
             for agency_id in agencies:
                 async with work.transaction(self.operator.at(agency_id)) as tx:
                     await tx.append_all([(payload, Subject()) for payload in payloads])
+
+    async def _can_be_recorded(self) -> None:
+        """Raises what the driver raises, before anything is changed that could not be written down afterwards."""
+        async with self._admin() as pool:
+            await pool.check()
+
+    @asynccontextmanager
+    async def _admin(self) -> AsyncIterator[Pool]:
+        pool = await Pool.open(self.admin_url, size=1, application_name="portico-keys")
+        try:
+            yield pool
         finally:
             await pool.close()
 

@@ -81,7 +81,8 @@ def rotate(
     raise typer.Exit(0 if done else 1)
 
 
-@app.command("revoke")
+# A key's name may begin with a dash, as base64url does.
+@app.command("revoke", context_settings={"ignore_unknown_options": True})
 def revoke(
     name: Annotated[str, typer.Argument(metavar="KEY", help="The key's name, as listed.")],
     yes: WithoutAsking = False,

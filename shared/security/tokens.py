@@ -166,7 +166,9 @@ class Signer:
         session_id: UUID = NOBODY,
         agency_id: UUID = NOBODY,
     ) -> str:
-        """A signed token that is good for ``lifetime`` from now."""
+        """A signed token that is good for ``lifetime`` from now. Raises ValueError when it could outlive its key."""
+        if self._ring is not None and lifetime > ACCESS_TOKEN:
+            raise ValueError("no token lives longer than an access token: its key is withdrawn after that")
         now, key = self._clock(), self.current
         claims = {
             "iss": self.issuer,

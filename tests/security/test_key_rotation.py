@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
@@ -284,6 +285,11 @@ async def test_keys_of_boxes_are_read_again_too(tmp_path: Path) -> None:
     assert boxes.open(before, owner=b"o") == b"seed"
     with pytest.raises(CannotOpen):
         Boxes(old).open(boxes.seal(b"seed", owner=b"o"), owner=b"o")
+
+
+async def test_no_token_outlives_its_key(house: House) -> None:
+    with pytest.raises(ValueError, match="no token lives longer"):
+        house.one.signer.mint(STAFF, lifetime=ACCESS_TOKEN + timedelta(seconds=1))
 
 
 def test_nothing_of_a_key_is_in_what_stands_for_it(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,77 +27,15 @@ from ops.stack.files import replace_private
 from ops.stack.key_folder import TARGETS, KeyFolder, target
 from shared.actors import system
 from shared.db import Pool
-from shared.deliveries import sealing_keys
 from shared.deliveries import store as deliveries
-from shared.deliveries.sealing import Opener, Sealer
 from shared.errors import NotSignedIn
 from shared.outbox import Work
-from shared.security.key_files import KeyFile
-from shared.security.own_keys import OwnKeys
 from shared.security.session_limits import ACCESS_TOKEN
-from shared.security.tokens import NEXT_FOR, REPLACED_AFTER, STAFF, KeyRing, Signer, Verifier
+from shared.security.tokens import NEXT_FOR, REPLACED_AFTER, STAFF, Signer
+from tests.stack.key_processes import ADMIN, SEALING, SIGNING, Processes
 from tests.support.clock import FakeClock
 from tests.support.databases import Database
 from tests.support.people import World
-
-SIGNING = ("admin", "portal", "notifier")
-ADMIN, SEALING = target("admin"), target("sealing")
-
-
-@dataclass
-class Processes:
-    """The parts of the services that look after keys: a round of each every few seconds of the test's clock."""
-
-    folder: KeyFolder
-    clock: FakeClock
-    pools: dict[str, Pool]
-    signing: dict[str, OwnKeys] = field(default_factory=dict)
-    blind: bool = False
-
-    async def start(self) -> None:
-        for service in SIGNING:
-            file = self.folder.file(target(service))
-            pems, ring = file.read_text(), KeyRing()
-            signer = Signer(pems, f"portico_{service}", self.clock, ring)
-            self.signing[service] = OwnKeys.of(signer, ring, pems, file)
-        private = self.folder.file(SEALING)
-        self.opener = Opener(private.read_text())
-        self.opener_file = KeyFile("SEALING_PRIVATE_KEY", private, private.read_text(), self.opener.take)
-        self.sealer = Sealer(self.folder.sealing_public_key)
-        self.auditor = KeyRing()
-        await self.sleep(20)
-
-    async def sleep(self, seconds: float) -> None:
-        """What the command takes for waiting: the processes live on meanwhile."""
-        while seconds > 0:
-            # A long time has nothing in it that a test looks at.
-            step = min(seconds, 2 if seconds <= 20 else 10)
-            self.clock.advance(seconds=step)
-            seconds -= step
-            if not self.blind:
-                await self._round()
-
-    async def _round(self) -> None:
-        now = self.clock()
-        for service, keys in self.signing.items():
-            await keys.round(self.pools[f"portico_{service}"], now)
-        await self.opener_file.look()
-        await sealing_keys.publish(self.pools["portico_notifier"], self.opener, now)
-        await sealing_keys.use_newest(self.pools["portico_admin"], self.sealer, now)
-        # Nobody signs with what somebody who has just looked would refuse.
-        await self.auditor.refresh(self.pools["portico_audit"])
-        self.accepted(self.mint())
-
-    @property
-    def signer(self) -> Signer:
-        return self.signing["admin"].signer
-
-    def mint(self) -> str:
-        return self.signer.mint(STAFF, lifetime=ACCESS_TOKEN)
-
-    def accepted(self, token: str) -> None:
-        Verifier(self.auditor, self.clock).verify(token, STAFF)
-        Verifier(self.signing["admin"].ring, self.clock).verify(token, STAFF)
 
 
 @pytest.fixture
@@ -341,6 +279,16 @@ async def test_a_key_that_is_in_no_file_any_more_is_withdrawn_when_its_time_is_o
     assert await states(keys, "admin") == ["current", "withdrawn"]
 
 
+async def test_nothing_is_changed_that_could_not_be_written_down(keys: Keys, files: KeyFolder) -> None:
+    before = files.names(ADMIN)
+    wrong = keys.admin_url.replace("portico_admin:", "portico_admin:not-")
+    mute = Keys(**{name: getattr(keys, name) for name in Keys.__slots__} | {"admin_url": wrong})
+    for change in (mute.rotate([ADMIN], leaked=True), mute.revoke(before[0]), mute.tidy()):
+        with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
+            await change
+    assert files.names(ADMIN) == before
+
+
 async def test_two_commands_do_not_change_keys_at_once(keys: Keys, files: KeyFolder) -> None:
     with files.alone(), pytest.raises(Problem, match="Another command is changing the keys"):
         await keys.rotate([ADMIN], leaked=False)
@@ -377,6 +325,18 @@ def test_a_file_that_is_replaced_keeps_who_may_read_it(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_a_file_that_root_replaces_stays_its_owners(tmp_path: Path) -> None:
+    # Only root may give a file to somebody else.
+    owner = (12_345, 12_346) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    path = tmp_path / "key"
+    path.write_text("old")
+    os.chown(path, *owner)
+    path.chmod(0o600)
+    replace_private(path, "new")
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (*owner, 0o600)
+
+
 @pytest.mark.parametrize(("content", "told"), [("x", "holds what is no key"), ("", "holds what is no key")])
 def test_a_damaged_file_is_named(files: KeyFolder, content: str, told: str) -> None:
     files.file(ADMIN).write_text(content)
@@ -409,6 +369,9 @@ async def test_the_command_lists_keys_for_people_and_for_scripts(
     assert "no process has read it yet" in done.stdout
     for key in (key for wanted in TARGETS for key in files.read(wanted)):
         assert key.splitlines()[-1 if "-" not in key else 1] not in done.stdout
+    # Names are base64url, and may begin like an option.
+    done = await run("revoke", "--yes", "-h7Kqp_x")
+    assert str(done.exception) == "There is no key called '-h7Kqp_x': see `portico keys list --all`."
     done = await run("rotate", "nonsense")
     assert isinstance(done.exception, Problem)
     assert "name some of admin, portal, notifier, sealing, admin-boxes, portal-boxes" in str(done.exception)
