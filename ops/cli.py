@@ -10,6 +10,7 @@ from ops.audit import cli as audit
 from ops.deadletters import cli as deadletters
 from ops.importing import cli as importing
 from ops.migrate import migrate
+from ops.passwords import cli as passwords
 from ops.problems import Problem
 from ops.sample import cli as sample
 from ops.status.cli import status
@@ -22,6 +23,7 @@ GROUPS: tuple[tuple[str, typer.Typer], ...] = (
     ("audit", audit.app),
     ("dead-letters", deadletters.app),
     ("import", importing.app),
+    ("passwords", passwords.app),
     ("sample", sample.app),
 )
 """Commands with sub-commands, each a Typer application of its own: name and application."""
