@@ -133,7 +133,7 @@ async def test_the_page_confirms_by_a_button_and_not_by_being_opened(portal: Por
     page = await portal.get("/riverside/confirm-email")
     text = await page.text()
     assert page.status == 200
-    assert "Is your new e-mail address right?" in text
+    assert "Is the new address yours?" in text
     assert 'formaction="/riverside/not-me"' in text
     for wrong in ("nonsense", ""):
         refused = await portal.post("/riverside/confirm-email", {"code": wrong})
