@@ -26,7 +26,7 @@ from shared.outbox import Work
 from shared.outbox.figures import PublisherFigures
 from shared.outbox.publisher import publishing
 from shared.outbox.reconcile import ASK_AFTER
-from shared.security.blocklist import Blocklist
+from shared.security.blocklist import Blocklist, shipped
 from shared.security.blocklist_setting import BlocklistFile
 from shared.security.boxes import Boxes
 from shared.security.gate import Gate
@@ -105,6 +105,8 @@ class AccountsService:
 
     @asynccontextmanager
     async def _gate(self, app: web.Application) -> AsyncIterator[None]:
+        # A list that is missing or damaged is told at the start, not to the first who chooses a password.
+        shipped()
         listed = self.settings.password_blocklist_file
         app[HASHER] = PasswordHasher(blocklist=Blocklist(listed) if listed else None)
         redis = Redis.from_url(self.settings.redis_url, socket_connect_timeout=_REDIS_SECONDS, socket_keepalive=True)
