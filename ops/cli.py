@@ -11,6 +11,7 @@ from ops.deadletters import cli as deadletters
 from ops.importing import cli as importing
 from ops.keys import cli as keys
 from ops.migrate import migrate
+from ops.passwords import cli as passwords
 from ops.problems import Problem
 from ops.sample import cli as sample
 from ops.status.cli import status
@@ -24,6 +25,7 @@ GROUPS: tuple[tuple[str, typer.Typer], ...] = (
     ("dead-letters", deadletters.app),
     ("import", importing.app),
     ("keys", keys.app),
+    ("passwords", passwords.app),
     ("sample", sample.app),
 )
 """Commands with sub-commands, each a Typer application of its own: name and application."""

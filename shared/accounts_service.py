@@ -29,6 +29,8 @@ from shared.outbox import Work
 from shared.outbox.figures import PublisherFigures
 from shared.outbox.publisher import publishing
 from shared.outbox.reconcile import ASK_AFTER
+from shared.security.blocklist import Blocklist, shipped
+from shared.security.blocklist_setting import BlocklistFile
 from shared.security.boxes import Boxes
 from shared.security.gate import Gate
 from shared.security.key_files import KeyFile
@@ -75,6 +77,8 @@ class AccountsServiceSettings(ServiceSettings):
     audit_url: BaseUrl
     # Where many people come from one address: offices, shelters, schools.
     shared_networks: Networks = ()
+    # Passwords that nobody may choose, besides those of the list that comes with Portico.
+    password_blocklist_file: BlocklistFile | None = None
     # After how long a published event that nobody has confirmed is asked for.
     reconcile_seconds: float = Field(default=ASK_AFTER.total_seconds(), ge=1, le=3600)
 
@@ -112,7 +116,10 @@ class AccountsService:
 
     @asynccontextmanager
     async def _gate(self, app: web.Application) -> AsyncIterator[None]:
-        app[HASHER] = PasswordHasher()
+        # A list that is missing or damaged is told at the start, not to the first who chooses a password.
+        shipped()
+        listed = self.settings.password_blocklist_file
+        app[HASHER] = PasswordHasher(blocklist=Blocklist(listed) if listed else None)
         redis = Redis.from_url(self.settings.redis_url, socket_connect_timeout=_REDIS_SECONDS, socket_keepalive=True)
         app[GATE] = Gate(app[HASHER], Throttle(redis, self.settings.shared_networks))
         try:

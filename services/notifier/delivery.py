@@ -184,6 +184,7 @@ class Courier:
                 expires_at=claim.expires_at,
                 time_zone=claim.time_zone,
                 locale=claim.locale,
+                new_email=claim.context.get("new_email", ""),
             ),
         )
         heading = Heading(

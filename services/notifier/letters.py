@@ -50,6 +50,8 @@ class Words:
     expires_at: datetime
     time_zone: str
     locale: str
+    # Masked, in a mail to the old address.
+    new_email: str = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -110,6 +112,8 @@ def _values(words: Words) -> Mapping[str, str]:
         # The fragment is not sent to the server, so the token is in no access log and no Referer.
         "reset_url": f"{portal_url.rstrip('/')}/reset#token={words.secret}",
         "report_url": f"{portal_url.rstrip('/')}/not-me#token={words.secret}",
+        "confirm_url": f"{portal_url.rstrip('/')}/confirm-email#token={words.secret}",
+        "new_email": _one_line(words.new_email),
         "secret": words.secret,
         "expires": moment(words.expires_at, words.time_zone, words.locale),
     }

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Final, Literal
 from uuid import UUID
 
 from shared.db import Connection, named_queries
 from shared.errors import DomainError
 
 SQL = named_queries(__package__, "sql/portal_logins.sql")
+
+NEW_ADDRESS_WAITS: Final = timedelta(days=1)
+"""So long no reset e-mail goes to an address that staff have put in: the owner of the old one has time to notice."""
 
 PasswordState = Literal["own", "temporary", "temporary_expired", "none"]
 
@@ -42,7 +45,7 @@ class PortalLogin:
     version: int
     created_at: datetime
     updated_at: datetime
-    # Since when the owner has not signed in with an e-mail address that staff have put in.
+    # Since when the owner has neither signed in with an e-mail address that staff have put in, nor confirmed it.
     email_unconfirmed_since: datetime | None = None
     # Since when nobody gets in, because its owner said that somebody else had changed the password.
     reported_at: datetime | None = None
@@ -51,6 +54,11 @@ class PortalLogin:
     def locked(self, now: datetime) -> bool:
         """Whether somebody, somewhere, is refused at this moment whatever the password."""
         return self.locked_until is not None and now < self.locked_until
+
+    def email_waits(self, now: datetime) -> bool:
+        """Whether the e-mail address is one that staff have just put in, and its owner has not confirmed it yet."""
+        changed = self.email_unconfirmed_since
+        return changed is not None and now - changed < NEW_ADDRESS_WAITS
 
     def password_state(self, now: datetime) -> PasswordState:
         """What the owner can sign in with at this moment. A pending temporary password replaces an own one."""
@@ -136,7 +144,7 @@ async def renew_hash(conn: Connection, login_id: UUID, old: str, new: str) -> No
 
 
 async def confirm_email(conn: Connection, login_id: UUID) -> None:
-    """The owner got in, so the address that staff have put in is theirs."""
+    """The owner got in, or said so with a code: the address that staff have put in is theirs."""
     await conn.execute(SQL["confirm_email"], login_id)
 
 

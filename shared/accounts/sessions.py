@@ -19,7 +19,7 @@ SQL = named_queries(__package__, "sql/sessions.sql")
 
 SessionKind = Literal["staff", "portal"]
 EndReason = Literal["signed_out", "idle", "expired", "revoked"]
-PasswordTokenPurpose = Literal["temporary", "reset", "report"]
+PasswordTokenPurpose = Literal["temporary", "reset", "report", "confirm_email"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,12 @@ class RefreshToken:
 
 @dataclass(frozen=True, slots=True)
 class PasswordToken:
-    """A token from a sign-in or an e-mail, good once: for setting a password, or for saying that somebody else has."""
+    """A token from a sign-in or an e-mail, good once: for setting a password, or for saying what a change was."""
 
     digest: bytes
     portal_login_id: UUID
     purpose: PasswordTokenPurpose
+    issued_at: datetime
     expires_at: datetime
 
 

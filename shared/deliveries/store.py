@@ -15,8 +15,8 @@ from shared.outbox import Transaction
 
 SQL = named_queries(__package__, "sql/deliveries.sql")
 
-MailName = Literal["temporary_password", "password_reset", "password_changed", "username"]
-NOTICES: Final[tuple[MailName, ...]] = ("password_changed", "username")
+MailName = Literal["temporary_password", "password_reset", "password_changed", "username", "email_changed"]
+NOTICES: Final[tuple[MailName, ...]] = ("password_changed", "username", "email_changed")
 """They tell what has happened, so nothing that happens later takes them back."""
 DeliveryState = Literal["queued", "sending", "accepted", "failed", "expired", "superseded", "cancelled"]
 
@@ -116,6 +116,12 @@ async def end_open(
 async def open_mail(conn: Connection, portal_login_id: UUID) -> MailName | None:
     """Which credential of a login is on its way right now."""
     found: MailName | None = await conn.fetchval(SQL["open_mail"], portal_login_id, list(NOTICES))
+    return found
+
+
+async def last_recipient(conn: Connection, portal_login_id: UUID) -> str | None:
+    """Where a login's last e-mail went, or is on its way to; those taken back or given up do not count."""
+    found: str | None = await conn.fetchval(SQL["last_recipient"], portal_login_id)
     return found
 
 

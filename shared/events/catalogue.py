@@ -148,7 +148,18 @@ class PortalLoginLocked(Payload):
     ),
 )
 class PortalLoginReported(Payload):
-    """The owner of a portal login said that somebody else had changed the password: nobody gets in until staff act."""
+    """The owner of a portal login said that somebody else had changed it: nobody gets in until staff act."""
+
+    username: str
+
+
+@event(
+    "portal_login.email_confirmed",
+    activity=ActivityWording("Email Confirmed", "The new e-mail address of {username} was confirmed"),
+    change=ChangeWording("Portal Login", "Portal Login {username}: the new e-mail address was confirmed by its owner."),
+)
+class PortalLoginEmailConfirmed(Payload):
+    """The reader of a portal login's old e-mail address said that the new one, which staff have put in, is theirs."""
 
     username: str
 

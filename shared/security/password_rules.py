@@ -14,6 +14,7 @@ from typing import Final
 from zxcvbn import zxcvbn
 
 from shared.errors import DomainError, FieldError
+from shared.security.blocklist import Blocklist, shipped
 
 LEAST: Final = 15
 MOST: Final = 256
@@ -22,7 +23,7 @@ RULES: Final = (
     f"Use {LEAST} to {MOST} characters. Four or more unrelated words in a row are easy to remember.",
     "Every character counts, spaces too. You need no special mix of letters, numbers and symbols.",
     "Leave out your username, names, and the name of your agency.",
-    "Do not use a common password, or the same few characters again and again.",
+    "Do not use a common password, one that you use elsewhere, or the same few characters again and again.",
 )
 """The rules as the page shows them before anything is typed."""
 
@@ -36,6 +37,11 @@ _STRETCH: Final = 32
 _WORD: Final = 4
 # A unit that repeats from the first character to the last.
 _LONGEST_UNIT: Final = 7
+
+# What people put behind a common password to make it longer. Up to four characters are tried first; a longer end adds
+# something, unless it is on a list itself, as 123456789 is.
+_END = re.compile(r"[\W\d_]+$")
+_SHORT_END: Final = 4
 
 _NO_LETTER = re.compile(r"[\W_]+")
 # The library keeps the words of the person at hand in a dictionary of the whole process.
@@ -58,17 +64,19 @@ class PasswordRefused(DomainError):
         return tuple(FieldError("new_password", reason) for reason in self.reasons)
 
 
-def check(password: str, *, context: Sequence[str]) -> None:
+def check(password: str, *, context: Sequence[str], blocklist: Blocklist | None = None) -> None:
     """Raise PasswordRefused with every reason against ``password``.
 
-    ``context`` is what belongs to its owner: username, names, e-mail address, agency. It may take a few hundred
-    milliseconds of computing, so an event loop calls it in a thread.
+    ``context`` is what belongs to its owner: username, names, e-mail address, agency. ``blocklist`` is asked besides
+    the one that comes with Portico. It may take a few hundred milliseconds of computing, so an event loop calls it in a
+    thread.
     """
     text = unicodedata.normalize("NFKC", password)
-    reasons = list(dict.fromkeys((*_length(text), *_about_oneself(text, context))))
+    lost = tuple(_lost(text, (shipped(), *((blocklist,) if blocklist else ()))))
+    reasons = list(dict.fromkeys((*_length(text), *_about_oneself(text, context), *lost)))
     if _repeats(text):
         reasons.append("Do not repeat the same few characters.")
-    elif LEAST <= len(text) <= MOST and _is_easily_guessed(text, context):
+    elif not lost and LEAST <= len(text) <= MOST and _is_easily_guessed(text, context):
         reasons.append("This is common or easily guessed. Add words that have nothing to do with each other.")
     if reasons:
         raise PasswordRefused(*reasons)
@@ -83,6 +91,19 @@ def _length(text: str) -> Iterable[str]:
 
 def _repeats(text: str) -> bool:
     return any(text[unit:] == text[:-unit] for unit in range(1, min(_LONGEST_UNIT, len(text) // 2) + 1))
+
+
+def _lost(text: str, blocklists: Sequence[Blocklist]) -> Iterable[str]:
+    def listed(password: str) -> bool:
+        return any(blocklist.holds(password) for blocklist in blocklists)
+
+    if listed(text):
+        yield "This password is on lists of passwords that others have used and lost."
+        return
+    base = _END.sub("", text)
+    end = text[len(base) :]
+    if base and end and (len(end) <= _SHORT_END or listed(_NO_LETTER.sub("", end))) and listed(base):
+        yield "Without what stands at its end, this password is on lists of passwords that others have used and lost."
 
 
 def _about_oneself(text: str, context: Sequence[str]) -> Iterable[str]:

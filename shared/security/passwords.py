@@ -19,6 +19,7 @@ from nacl.pwhash import argon2id
 
 from shared.errors import Busy
 from shared.security import password_rules
+from shared.security.blocklist import Blocklist
 
 OPERATIONS: Final = 2
 MEMORY_BYTES: Final = 19 * 1024 * 1024
@@ -37,7 +38,9 @@ T = TypeVar("T")
 class PasswordHasher:
     """Hashes and verifies without holding up the event loop. Raises Busy when its queue is full."""
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, *, blocklist: Blocklist | None = None) -> None:
+        """``blocklist``: passwords that nobody may choose, besides those of the list that comes with Portico."""
+        self._blocklist = blocklist
         self._threads = threads or max(1, (os.cpu_count() or 2) - 1)
         self._limit = self._threads * (QUEUE_PER_THREAD + 1)
         self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="argon2id")
@@ -61,7 +64,7 @@ class PasswordHasher:
 
     async def check_rules(self, password: str, *, context: Sequence[str]) -> None:
         """The rules for a password of one's own: they cost computing too. Raises PasswordRefused."""
-        await self._in_pool(lambda: password_rules.check(password, context=context))
+        await self._in_pool(lambda: password_rules.check(password, context=context, blocklist=self._blocklist))
 
     async def _in_pool(self, work: Callable[[], T]) -> T:
         if self._waiting >= self._limit:

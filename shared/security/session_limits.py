@@ -17,3 +17,5 @@ SEEN_EVERY: Final = timedelta(minutes=1)
 # After a sign-in with a temporary password, the time to choose one's own.
 PASSWORD_CHANGE: Final = timedelta(minutes=15)
 PASSWORD_RESET: Final = timedelta(hours=1)
+# After staff have changed a login's e-mail address, the time for its owner to confirm it, or to say that it is wrong.
+EMAIL_CONFIRM: Final = timedelta(days=7)

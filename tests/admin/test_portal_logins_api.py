@@ -60,6 +60,7 @@ async def test_a_login_is_added_and_its_owner_mailed(api: Api, town: Town, clock
         "temporary_password_expires_at": (clock() + timedelta(hours=72)).isoformat().replace("+00:00", "Z"),
         "locked_until": None,
         "reported_at": None,
+        "email_unconfirmed_since": None,
         "version": 1,
         "created_at": now,
         "updated_at": now,

@@ -13,6 +13,7 @@ from shared.events.catalogue import (
     BlockChanges,
     FaceSheetUpdated,
     PortalLoginCreated,
+    PortalLoginEmailConfirmed,
     PortalLoginUpdated,
     PortalPasswordChanged,
     PortalRefusalChanged,
@@ -115,6 +116,14 @@ def test_change_log_of_a_dynamic_field() -> None:
 def test_change_log_of_a_refusal() -> None:
     entry = change_entry(enveloped(PortalRefusalChanged(refused=True)))
     assert (entry.change_type, entry.description) == ("Portal Refusal", "Client Refused Portal Login: Yes")
+
+
+def test_a_confirmed_address_is_in_both_logs() -> None:
+    found = enveloped(PortalLoginEmailConfirmed(username="cmalek"))
+    row, entry = activity_row(found), change_entry(found)
+    assert (row.action, row.description) == ("Email Confirmed", "The new e-mail address of cmalek was confirmed")
+    assert entry.change_type == "Portal Login"
+    assert entry.description == "Portal Login cmalek: the new e-mail address was confirmed by its owner."
 
 
 def test_an_own_password_is_no_change_to_the_face_sheet() -> None:

@@ -47,6 +47,17 @@ async def test_an_accepted_mail_ends_the_delivery_and_wipes_its_secret(
     assert make_courier.observed == [("temporary_password", "accepted")]
 
 
+async def test_a_mail_about_a_changed_address_shows_the_part_that_its_publisher_left(
+    post: Post, courier: Courier, smtp: Script
+) -> None:
+    context = {"username": "cmalek", "agency_name": "Riverside", "portal_url": "http://localhost:8082/riverside/"}
+    queued = await post.queue(mail="email_changed", context={**context, "new_email": "o***@example.com"})
+    await courier.deliver(queued.id)
+    [mail] = smtp.caught
+    assert "o***@example.com" in mail.text
+    assert "/riverside/confirm-email#token=" in mail.text
+
+
 async def test_an_agency_may_have_a_sender_of_its_own(post: Post, courier: Courier, smtp: Script) -> None:
     await post.sql("update accounts.agencies set sender = 'portal@riverside.example'")
     queued = await post.queue()

@@ -21,7 +21,7 @@ from tests.notifier.smtp import Caught
 
 EXPIRES = datetime(2026, 11, 27, 14, 30, tzinfo=UTC)
 TOKEN = "0123456789abcdef0123456789abcdef.AbCdEfGhIjKlMnOpQrStUvWxYz0123456789_-AbCdE"
-MAILS = ("temporary_password", "password_reset", "password_changed", "username")
+MAILS = ("temporary_password", "password_reset", "password_changed", "username", "email_changed")
 INJECTION = "=?utf-8?q?x=0ABcc=3A=20evil=40example.org?="
 HEADERS = {
     *("From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted"),
@@ -111,6 +111,18 @@ def test_a_mail_about_a_changed_password_says_how_to_lock_the_login() -> None:
     assert Page(mail.html).links == {link, "https://portal.example.org/riverside/not-me"}
 
 
+def test_a_mail_about_a_changed_address_says_how_to_confirm_it_and_how_to_lock_the_login() -> None:
+    mail = sent("email_changed", of=words(secret=TOKEN, new_email="o***@example.com"))
+    link = f"https://portal.example.org/riverside/confirm-email#token={TOKEN}"
+    assert link in mail.text.split()
+    assert TOKEN in mail.text.split()
+    assert Page(mail.html).links == {link, "https://portal.example.org/riverside/confirm-email"}
+    for part in (mail.text, mail.html):
+        plain = " ".join(re.sub(r"<[^>]+>", " ", part).split())
+        for needed in ("o***@example.com", "That was not me", "Yes, it is right", "cmalek"):
+            assert needed in plain
+
+
 def test_a_mail_with_the_username_carries_no_code() -> None:
     mail = sent("username", of=words(secret=""))
     assert "cmalek" in mail.text
@@ -148,7 +160,8 @@ def test_the_form_of_the_mail(name: str) -> None:
     assert message["From"] == "Riverside Family Services <no-reply@portico.example>"
     assert "\n" not in message["Subject"]
     assert all(part.get_content_charset() == "utf-8" for part in message.iter_parts())
-    assert all(len(line) <= COLUMNS for line in mail.text.splitlines())
+    # An address stays whole, or nobody can press it.
+    assert all(len(line) <= COLUMNS or " " not in line.strip() for line in mail.text.splitlines())
     assert mail.content.isascii()
     assert max(map(len, mail.content.split(b"\r\n"))) <= 78
 

@@ -20,8 +20,12 @@ PUBLIC = {
     ("POST", "/api/v1/password/reset"),
     ("POST", "/api/v1/password/report"),
     ("POST", "/api/v1/username/forgot"),
+    ("POST", "/api/v1/email/confirm"),
 }
-PUBLIC_PAGES = {"sign-in", "forgot-password", "forgot-username", "reset", "not-me", "choose-password"}
+PUBLIC_PAGES = {
+    *("sign-in", "forgot-password", "forgot-username", "reset"),
+    *("not-me", "confirm-email", "choose-password"),
+}
 
 
 def routes(portal: Portal) -> list[tuple[str, str]]:

@@ -39,6 +39,7 @@ async def test_what_is_routed_is_documented_and_the_other_way_round(portal: Port
         ("post", "/api/v1/password/reset"),
         ("post", "/api/v1/password/report"),
         ("post", "/api/v1/username/forgot"),
+        ("post", "/api/v1/email/confirm"),
         ("get", "/api/v1/me"),
         ("get", "/api/v1/sessions"),
         ("delete", "/api/v1/sessions"),
@@ -49,7 +50,10 @@ async def test_what_is_routed_is_documented_and_the_other_way_round(portal: Port
 
 
 async def test_every_problem_has_a_page_that_explains_it(portal: Portal) -> None:
-    for name in ("temporary-password-expired", "password-change-expired", "reset-expired", "password-refused"):
+    for name in (
+        *("temporary-password-expired", "password-change-expired", "reset-expired", "password-refused"),
+        "email-confirm-expired",
+    ):
         assert (await portal.http.get(f"/problems/{name}")).status == 200, name
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
 
 import pytest
 
+from ops.passwords.writing import Keys, write
+from services.portal.settings import PortalSettings
 from shared.accounts.sign_in_budgets import FAILURES
+from shared.security.blocklist import key_of
 from tests.portal.conftest import NEW_PASSWORD, OWN_PASSWORD, Portal, Town, credentials_of, tokens_of
 from tests.support.clock import FakeClock
 from tests.support.people import World
@@ -123,6 +127,21 @@ async def test_invented_tokens_are_refused(portal: Portal, town: Town) -> None:
         assert (await choose(portal, token)).status == 401, token
         reset = await portal.api("password/reset", {"token": token, "new_password": NEW_PASSWORD})
         assert reset.status == 401, token
+
+
+async def test_a_password_on_the_operators_own_list_is_refused(
+    settings: PortalSettings, log: Any, start: Any, town: Town, tmp_path: Path
+) -> None:
+    keys = Keys()
+    keys.add([key_of("blue kettle walks on the roof")])
+    write(keys, tmp_path / "own.bin")
+    listed = PortalSettings(**{**settings.model_dump(), "password_blocklist_file": tmp_path / "own.bin"})
+    portal = Portal(await start(listed), log[0])
+    _, temporary = await town.login()
+    token = await change_token(portal, temporary)
+    refused = await reasons(await choose(portal, token, "Blue kettle walks on the roof"))
+    assert refused == ["This password is on lists of passwords that others have used and lost."]
+    assert (await portal.api("password", {"password_change_token": token, "new_password": NEW_PASSWORD})).status == 200
 
 
 # Another password

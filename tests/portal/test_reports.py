@@ -120,7 +120,7 @@ async def test_the_page_locks_by_a_button_and_not_by_being_opened(portal: Portal
     _, code = await told(portal, town)
     page = await portal.get("/riverside/not-me")
     assert page.status == 200
-    assert "Did somebody else change your password?" in await page.text()
+    assert "Did somebody else change your login?" in await page.text()
     wrong = await portal.post("/riverside/not-me", {"code": "nonsense"})
     assert wrong.status == 422
     assert "Please call your agency." in await wrong.text()

@@ -43,9 +43,10 @@ def test_long_and_uncommon_ones_are_taken(password: str) -> None:
     [
         ("plum pear fig", "at least 15 characters. This one has 13."),
         ("n" * 100 + "plum pear fig lamp oven cart" * 6, "at most 256"),
-        ("123456789012345", "easily guessed"),
-        ("qwertyuiopasdfghjkl", "easily guessed"),
-        ("Password123456789", "easily guessed"),
+        ("123456789012345", "lists of passwords"),
+        ("qwertyuiopasdfghjkl", "lists of passwords"),
+        ("Password123456789", "lists of passwords"),
+        ("sunshinedaisies", "easily guessed"),
         ("iloveyou iloveyou iloveyou", "easily guessed"),
         ("aaaaaaaaaaaaaaaaaaaa", "same few characters"),
         ("abcabcabcabcabcabcab", "same few characters"),

@@ -157,7 +157,9 @@ class PortalLoginOut(Answer):
     """A portal login. Passwords are in no answer; ``password_state`` says what its owner can sign in with.
 
     ``locked_until`` is null unless the login is locked after too many wrong passwords; ``reported_at`` is when its
-    owner said that somebody else had changed the password: nobody gets in until the password is reset.
+    owner said that somebody else had changed it: nobody gets in until the password is reset.
+    ``email_unconfirmed_since`` is when staff put in an address, until its owner confirms it or signs in: for a day no
+    reset e-mail goes there.
     """
 
     id: UUID
@@ -170,6 +172,7 @@ class PortalLoginOut(Answer):
     temporary_password_expires_at: Timestamp | None
     locked_until: Timestamp | None
     reported_at: Timestamp | None
+    email_unconfirmed_since: Timestamp | None
     version: int
     created_at: Timestamp
     updated_at: Timestamp
@@ -188,6 +191,7 @@ class PortalLoginOut(Answer):
             temporary_password_expires_at=login.temporary_password_expires_at,
             locked_until=login.locked_until if login.locked(now) else None,
             reported_at=login.reported_at,
+            email_unconfirmed_since=login.email_unconfirmed_since,
             version=login.version,
             created_at=login.created_at,
             updated_at=login.updated_at,

@@ -50,6 +50,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         edit_url=url(request, f"clients/{sheet.client.id}/edit"),
         locks=_locks(request, sheet),
         reports=[(one, short_time(one.reported_at, sheet.agency.zone)) for one in sheet.logins if one.reported_at],
+        waiting=[login.id for login in sheet.logins if login.email_waits(request.app[CLOCK]())],
         client_url=url(request, f"clients/{sheet.client.id}"),
         notice=_NOTICES.get("updated" if "updated" in request.query else request.query.get("done", "")),
         crumbs=crumbs,

@@ -1,16 +1,20 @@
-"""Temporary passwords: made, stored as a hash, mailed in a sealed box. Staff never see one."""
+"""What is mailed to the owners of portal logins when staff act: secrets in sealed boxes, which staff never see."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from shared.accounts import sessions
 from shared.accounts.agencies import Agency
 from shared.accounts.portal_logins import PortalLogin
 from shared.deliveries import store as deliveries
 from shared.deliveries.sealing import Sealer
+from shared.deliveries.store import MailName
 from shared.outbox import Transaction
 from shared.security.passwords import PasswordHasher, new_temporary_password
+from shared.security.session_limits import EMAIL_CONFIRM
+from shared.security.tokens import new_reference
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -22,7 +26,7 @@ class TemporaryPassword:
 
 
 class Credentials:
-    """Makes temporary passwords and puts their e-mails into the queue."""
+    """Makes temporary passwords and codes, and puts their e-mails into the queue."""
 
     def __init__(self, hasher: PasswordHasher, sealer: Sealer, portal_base_url: str) -> None:
         self._hasher = hasher
@@ -50,22 +54,56 @@ class Credentials:
         expires_at = login.temporary_password_expires_at
         if expires_at is None:
             raise ValueError("the login has no temporary password")
+        context = {"portal_url": agency.portal_address(self._portal_base_url)}
+        await self._queue(
+            tx, "temporary_password", login, login.email, agency, context, secret=password.secret, expires_at=expires_at
+        )
+
+    async def mail_about_new_address(self, tx: Transaction, login: PortalLogin, recipient: str, agency: Agency) -> None:
+        """Tell ``recipient`` that the login has another address now; its code confirms that, or locks the login."""
+        reference, expires_at = new_reference(agency.id), tx.now + EMAIL_CONFIRM
+        await sessions.insert_password_token(
+            tx.conn, reference, login.id, "confirm_email", now=tx.now, expires_at=expires_at
+        )
+        context = {
+            # Always our own: an agency's own address may be a page elsewhere, which has no page for codes below it.
+            "portal_url": f"{self._portal_base_url.rstrip('/')}/{agency.slug}/",
+            "new_email": masked(login.email),
+        }
+        await self._queue(
+            tx, "email_changed", login, recipient, agency, context, secret=reference.text, expires_at=expires_at
+        )
+
+    async def _queue(
+        self,
+        tx: Transaction,
+        mail: MailName,
+        login: PortalLogin,
+        recipient: str,
+        agency: Agency,
+        context: dict[str, str],
+        *,
+        secret: str,
+        expires_at: datetime,
+    ) -> None:
         await deliveries.queue(
             tx,
             sealer=self._sealer,
-            mail="temporary_password",
+            mail=mail,
             portal_login_id=login.id,
             client_id=login.client_id,
-            recipient=login.email,
-            context={
-                "username": login.username,
-                "portal_url": agency.portal_address(self._portal_base_url),
-                "agency_name": agency.name,
-            },
-            secret=password.secret,
+            recipient=recipient,
+            context={"username": login.username, "agency_name": agency.name, **context},
+            secret=secret,
             expires_at=expires_at,
         )
 
     def portal_address(self, agency: Agency) -> str:
         """The Agency Portal URL."""
         return agency.portal_address(self._portal_base_url)
+
+
+def masked(email: str) -> str:
+    """Enough for its owner to know it again, too little for others: ``c***@example.org``."""
+    mailbox, _, domain = email.rpartition("@")
+    return f"{mailbox[:1]}***@{domain}"

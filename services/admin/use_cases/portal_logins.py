@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from services.admin.use_cases import email_changes
 from services.admin.use_cases.credentials import Credentials
 from shared.accounts import access, agencies, clients, portal_logins, sessions, sign_in_budgets
 from shared.accounts.clients import Client
@@ -128,7 +129,8 @@ async def update(
     change: PortalLoginChange,
     expected_version: int | None = None,
 ) -> PortalLogin:
-    """Change a portal login. Made inactive, or given a new password, its sessions end in the same transaction.
+    """Change a portal login. Made inactive, or given a new password, its sessions end in the same transaction; given
+    another e-mail address, the old one is told.
 
     Raises NotFound, NotContracted, Changed.
     """
@@ -152,6 +154,8 @@ async def update(
         if after == before:
             return before
         after = await _write(tx, before, after)
+        if before.email != after.email:
+            await email_changes.tell_the_old_address(tx, credentials, before=before, after=after, agency=agency)
         if password is not None and after.temporary_password_hash == password.hash:
             await credentials.mail(tx, after, password, agency)
     return after
@@ -203,6 +207,8 @@ async def _write(tx: Transaction, before: PortalLogin, after: PortalLogin) -> Po
         after.credential_due and not before.credential_due
     )
     after = replace(after, updated_at=tx.now)
+    if before.email != after.email:
+        after = replace(after, email_unconfirmed_since=tx.now)
     after = replace(after, version=await portal_logins.update(tx.conn, after))
     subject = Subject(client_id=after.client_id, portal_login_id=after.id)
     await tx.append(

@@ -67,7 +67,13 @@ class ForgotUsername(Body):
 
 
 class Report(Body):
-    """The code from an e-mail about a changed password."""
+    """The code from an e-mail about a changed password or e-mail address."""
+
+    token: Token
+
+
+class ConfirmEmail(Body):
+    """The code from an e-mail about a changed e-mail address."""
 
     token: Token
 

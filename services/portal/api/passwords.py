@@ -84,7 +84,7 @@ async def _choose(request: web.Request, token: str, purpose: PasswordTokenPurpos
 
 
 @operation(
-    "Say that somebody else has changed the password",
+    "Say that somebody else has changed the password or e-mail address",
     body=Report,
     answers={204: None},
     problems=(ReportExpired, TooManyAttempts),

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from services.portal.api.auth import signed_in
 from services.portal.api.bodies import MeOut
+from services.portal.api.email import confirm_email
 from services.portal.api.passwords import forgot_password, forgot_username, report, reset_password, set_password
 from services.portal.api.tokens import create_token
 from services.portal.keys import WORK
@@ -32,5 +33,6 @@ def api_routes() -> list[web.RouteDef]:
         web.post("/api/v1/password/reset", reset_password),
         web.post("/api/v1/password/report", report),
         web.post("/api/v1/username/forgot", forgot_username),
+        web.post("/api/v1/email/confirm", confirm_email),
         web.get("/api/v1/me", me),
     ]

@@ -27,11 +27,11 @@ from shared.errors import InvalidFields
 from shared.http.csrf import check_csrf, csrf_token
 from shared.http.forms import Form, read_form
 from shared.http.pages import render, see_other
-from shared.security.password_rules import RULES, PasswordRefused
+from shared.security.password_rules import LEAST, RULES, PasswordRefused
 
 
 def _page(request: web.Request, template: str, form: Form[Any] | None, **context: Any) -> web.Response:
-    return render(request, template, status=422 if form else 200, form=form, rules=RULES, **context)
+    return render(request, template, status=422 if form else 200, form=form, rules=RULES, least=LEAST, **context)
 
 
 async def _choose(request: web.Request, token: str, purpose: PasswordTokenPurpose, form: NewPasswordForm) -> SignedIn:

@@ -1,4 +1,4 @@
-"""The page behind the link of an e-mail about a changed password."""
+"""The page where owners say that a change was not theirs."""
 
 from __future__ import annotations
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from services.portal.pages import home, passwords, reports, sessions, signing_in
+from services.portal.pages import email_confirmations, home, passwords, reports, sessions, signing_in
+from services.portal.use_cases.email_confirmations import CONFIRM_PATH
 from services.portal.use_cases.reports import REPORT_PATH
 from services.portal.use_cases.resets import RESET_PATH
 
@@ -37,4 +38,6 @@ def page_routes() -> list[web.RouteDef]:
         web.post(f"{_SLUG}/{RESET_PATH}", passwords.submit_reset),
         web.get(f"{_SLUG}/{REPORT_PATH}", reports.show),
         web.post(f"{_SLUG}/{REPORT_PATH}", reports.submit),
+        web.get(f"{_SLUG}/{CONFIRM_PATH}", email_confirmations.show),
+        web.post(f"{_SLUG}/{CONFIRM_PATH}", email_confirmations.submit),
     ]

@@ -1,4 +1,4 @@
-"""Owners who were told that their password was changed say that it was not them: then nobody gets in any more."""
+"""Owners who were told of a change say that it was not them: then nobody gets in any more."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ REPORT_PATH: Final = "not-me"
 class ReportExpired(DomainError):
     """This code is not right, was used already, or has expired. Please call your agency.
 
-    A code from an e-mail about a changed password is good for a week.
+    A code from an e-mail about a changed password or e-mail address is good for a week.
     """
 
     status = 401
 
 
+_SAY_SO: Final = ("report", "confirm_email")
+
+
 async def report(work: Work, gate: Gate, *, token: str, origin: Origin) -> None:
-    """Somebody else has changed the password: all sessions end, and nobody gets in until staff give a new password.
+    """Somebody else has changed the login: all sessions end, and nobody gets in until staff give a new password.
 
     Raises ReportExpired, TooManyAttempts.
     """
@@ -39,7 +42,7 @@ async def report(work: Work, gate: Gate, *, token: str, origin: Origin) -> None:
     async with work.pool.transaction(reference.agency_id) as conn:
         stored = await sessions.lock_password_token(conn, reference, work.clock())
         login = await portal_logins.by_id(conn, stored.portal_login_id) if stored else None
-        if stored is None or login is None or stored.purpose != "report":
+        if stored is None or login is None or stored.purpose not in _SAY_SO:
             raise ReportExpired
         agency = await agencies.by_id(conn, reference.agency_id)
     async with work.transaction(actor_of(agency, login, origin)) as tx:

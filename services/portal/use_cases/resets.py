@@ -26,8 +26,6 @@ PAUSE: Final = timedelta(seconds=60)
 # Nor by pressing it all day.
 MOST: Final = 5
 MOST_WITHIN: Final = timedelta(days=1)
-# After staff have put in another address: time for the owner of the old one to notice.
-NEW_ADDRESS_WAITS: Final = timedelta(days=1)
 # Longer than the work for a login that exists takes, so that the answer comes after the same time for all.
 ANSWER_AFTER: Final = timedelta(milliseconds=400)
 
@@ -84,8 +82,7 @@ async def _may_have(tx: Transaction, login: PortalLogin) -> bool:
     if await deliveries.open_mail(tx.conn, login.id) == "temporary_password":
         # What they need is on its way, and a reset would take its place in the queue.
         return False
-    changed = login.email_unconfirmed_since
-    if changed is not None and login.password_hash is not None and tx.now - changed < NEW_ADDRESS_WAITS:
+    if login.email_waits(tx.now) and login.password_hash is not None:
         return False
     asked = await sessions.last_reset(tx.conn, login.id, tx.now)
     if asked is not None and tx.now - asked < PAUSE:

@@ -63,7 +63,7 @@ update accounts.portal_logins set password_hash = $2, temporary_password_hash = 
 where id = $1;
 
 -- name: confirm_email
--- The owner got in: whatever address staff have put in is theirs.
+-- The owner got in, or said so with a code: whatever address staff have put in is theirs.
 update accounts.portal_logins set email_unconfirmed_since = null where id = $1 and email_unconfirmed_since is not null;
 
 -- name: report

@@ -101,7 +101,7 @@ values ($1, $2, $3, $4, $5, $6);
 
 -- name: lock_password_token
 -- The token that is presented, if it is still good.
-select digest, portal_login_id, purpose, expires_at from accounts.password_tokens
+select digest, portal_login_id, purpose, issued_at, expires_at from accounts.password_tokens
 where digest = $1 and used_at is null and expires_at > $2 for update;
 
 -- name: use_password_token
@@ -124,4 +124,4 @@ update accounts.password_tokens set used_at = $2 where portal_login_id = $1 and 
 -- name: void_password_tokens
 -- Whatever could set this login's password can no longer do it. That an earlier change was somebody else's can still be said.
 update accounts.password_tokens set used_at = $2
-where portal_login_id = $1 and purpose <> 'report' and used_at is null;
+where portal_login_id = $1 and purpose not in ('report', 'confirm_email') and used_at is null;

@@ -15,6 +15,11 @@ returning id, mail;
 -- Which credential of a login is on its way right now.
 select mail from mail.deliveries where portal_login_id = $1 and finished_at is null and mail <> all($2::text[]) order by id desc limit 1;
 
+-- name: last_recipient
+-- Whoever has read of this login: where the last e-mail went, or is on its way to. None that was taken back or given up.
+select recipient from mail.deliveries
+where portal_login_id = $1 and state in ('queued', 'sending', 'accepted') order by id desc limit 1;
+
 -- name: sent_since
 -- How often an e-mail of this kind was asked for.
 select max(created_at) as latest, count(*) as count from mail.deliveries

@@ -1,0 +1,1 @@
+"""Lists of common and breached passwords."""
