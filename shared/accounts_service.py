@@ -18,6 +18,7 @@ from pydantic import Field
 from redis.asyncio import Redis
 
 from shared.accounts import access
+from shared.accounts.factor_owners import Factors
 from shared.accounts.sessions import SessionKind
 from shared.db import Pool
 from shared.deliveries import sealing_keys
@@ -50,6 +51,7 @@ HASHER = web.AppKey("hasher", PasswordHasher)
 GATE = web.AppKey("gate", Gate)
 BOXES = web.AppKey("boxes", Boxes)
 SEALER = web.AppKey("sealer", Sealer)
+FACTORS = web.AppKey("factors", Factors)
 HTTP = web.AppKey("http", ClientSession)
 SIGNER = web.AppKey("signer", Signer)
 KEY_RING = web.AppKey("key_ring", KeyRing)

@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from shared.accounts import access
-from shared.accounts.access import Origin, Presented, SessionCookie
+from shared.accounts.access import Origin, Presented, SessionCookie, SignedIn
+from shared.accounts.second_steps import SecondFactorRequired, device_digest
 from shared.accounts.sessions import Session, SessionKind
 from shared.accounts_service import WORK
 from shared.actors import Actor
@@ -24,6 +25,9 @@ from shared.http.csrf import SAFE_METHODS
 from shared.http.keys import PUBLIC_URL
 from shared.http.pages import local_path, see_other
 from shared.security.session_limits import IDLE, SEEN_EVERY
+
+SECOND_STEP: Final = "second-factor"
+"""The page of the second step of a sign-in."""
 
 # The longest that browsers keep a cookie for; it is set anew at each sign-in.
 _BROWSER_SECONDS: Final = 400 * 86_400
@@ -46,10 +50,36 @@ class PageDoor:
         return CookieName(self.cookie_prefix + suffix, request.match_info["slug"], secure)
 
     def origin(self, request: web.Request) -> Origin:
-        """Where the request came from, with the browser by its own cookie. A browser that has none is given one."""
+        """Where the request came from, with the browser by its own cookies. A browser that has none is given one."""
         text = self._browser_cookie(request).read(request) or ""
         request[_BROWSER_KEY] = text if _BROWSER.fullmatch(text) else secrets.token_urlsafe(32)
-        return replace(origin_of(request), device=hashlib.sha256(request[_BROWSER_KEY].encode()).digest())
+        device = hashlib.sha256(request[_BROWSER_KEY].encode()).digest()
+        return replace(origin_of(request), device=device, remembered=self.remembered_digest(request))
+
+    def second_step_cookie(self, request: web.Request) -> CookieName:
+        """The name of the cookie that keeps the token of a half-done sign-in."""
+        return self.cookie(request, "_second_step")
+
+    def remembered_cookie(self, request: web.Request) -> CookieName:
+        """The name of the cookie by which a browser need not show a second factor."""
+        return self.cookie(request, "_remembered")
+
+    def remembered_digest(self, request: web.Request) -> bytes | None:
+        """What is stored of that cookie, if the browser sent one."""
+        text = self.remembered_cookie(request).read(request)
+        return device_digest(text) if text else None
+
+    def ask_second_factor(self, request: web.Request, required: SecondFactorRequired, next_path: str) -> web.Response:
+        """On to the second step of a sign-in, and from there to where the person was headed."""
+        response = see_other(self.url(request, SECOND_STEP, next=next_path))
+        self.second_step_cookie(request).set(response, required.token, max_age=required.expires_in)
+        return response
+
+    def admit(self, request: web.Request, response: web.StreamResponse, session: SignedIn) -> None:
+        """Give the browser the session's cookie, and the one by which it will be known again."""
+        if session.cookie is not None:
+            self.cookie(request).set(response, session.cookie.text)
+            self.remember_browser(request, response)
 
     def remember_browser(self, request: web.Request, response: web.StreamResponse) -> None:
         """Keep the cookie by which the browser will be known again; it names nobody and opens nothing."""

@@ -25,19 +25,23 @@ class Right(Enum):
     READ_LOGS_OF_A_CLIENT = "read a client's change log and activity"
     READ_LOGS_OF_ALL = "read the changes of all clients of the agency"
     READ_OWN_ACTIVITY = "read the activity of one's own portal login"
+    MANAGE_STAFF = "help staff who have lost their second factor"
+    MANAGE_AGENCY = "change the agency's sign-in rules"
+    MANAGE_OWN_SECOND_FACTOR = "set up, change and remove one's own second factor"
     CHANGE_OWN_PASSWORD = "change one's own portal password"  # noqa: S105 - words, no password
 
 
 _STAFF: Final = frozenset(
     {Right.READ_FACE_SHEETS, Right.CHANGE_FACE_SHEETS, Right.MANAGE_PORTAL_LOGINS, Right.READ_LOGS_OF_A_CLIENT}
 )
+_ONESELF: Final = frozenset({Right.MANAGE_OWN_SECOND_FACTOR})
 _SUPERVISOR: Final = _STAFF | {Right.READ_LOGS_OF_ALL}
 
 RIGHTS: Final[Mapping[Holder, frozenset[Right]]] = {
-    "staff": _STAFF,
-    "supervisor": _SUPERVISOR,
-    "agency_admin": _SUPERVISOR,
-    "portal_login": frozenset({Right.READ_OWN_ACTIVITY, Right.CHANGE_OWN_PASSWORD}),
+    "staff": _STAFF | _ONESELF,
+    "supervisor": _SUPERVISOR | _ONESELF,
+    "agency_admin": _SUPERVISOR | _ONESELF | {Right.MANAGE_STAFF, Right.MANAGE_AGENCY},
+    "portal_login": frozenset({Right.READ_OWN_ACTIVITY, Right.CHANGE_OWN_PASSWORD}) | _ONESELF,
     # Operators have the database; what they do through use cases, imports and the sample data, is staff's work.
     "operator": _STAFF,
     "system": frozenset(),

@@ -11,14 +11,15 @@ from aiohttp import web
 import shared.db
 from services.admin.api.routes import api_routes
 from services.admin.audit_client import AuditClient
-from services.admin.keys import AUDIT, CREDENTIALS, HASHER, SETTINGS, SIGNER
+from services.admin.keys import AUDIT, CREDENTIALS, FACTORS, HASHER, SETTINGS, SIGNER
 from services.admin.pages.errors import render_error
 from services.admin.pages.routes import page_routes
 from services.admin.pages.visitors import page_context
 from services.admin.pages.wording import FILTERS
 from services.admin.settings import ISSUER, AdminSettings
 from services.admin.use_cases.credentials import Credentials
-from shared.accounts_service import HTTP, SEALER, AccountsService
+from services.admin.use_cases.second_factor import factors_of
+from shared.accounts_service import BOXES, HTTP, SEALER, AccountsService
 from shared.clock import Clock, system_clock
 from shared.http.application import create_app
 from shared.http.openapi import openapi_routes
@@ -55,4 +56,5 @@ async def _own_parts(app: web.Application) -> AsyncIterator[None]:
     settings = app[SETTINGS]
     app[CREDENTIALS] = Credentials(app[HASHER], app[SEALER], settings.portal_url)
     app[AUDIT] = AuditClient(app[HTTP], settings.audit_url, app[SIGNER])
+    app[FACTORS] = factors_of(app[BOXES], app[HASHER], app[SIGNER])
     yield

@@ -9,7 +9,7 @@ from services.admin.settings import AdminSettings
 from services.admin.use_cases.credentials import Credentials
 from services.admin.visitor import Visitor
 from shared.accounts.agencies import Agency
-from shared.accounts_service import GATE, HASHER, KEY_RING, SIGNER, VERIFIER, WORK
+from shared.accounts_service import FACTORS, GATE, HASHER, KEY_RING, SIGNER, VERIFIER, WORK
 
 SETTINGS = web.AppKey("settings", AdminSettings)
 CREDENTIALS = web.AppKey("credentials", Credentials)
@@ -22,6 +22,7 @@ __all__ = [
     "AGENCY",
     "AUDIT",
     "CREDENTIALS",
+    "FACTORS",
     "GATE",
     "HASHER",
     "KEY_RING",

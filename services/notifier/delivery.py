@@ -185,6 +185,7 @@ class Courier:
                 time_zone=claim.time_zone,
                 locale=claim.locale,
                 new_email=claim.context.get("new_email", ""),
+                detail=claim.context.get("detail", ""),
             ),
         )
         heading = Heading(

@@ -41,7 +41,10 @@ class UnknownMail(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What a letter is made of. ``expires_at`` is aware; ``secret`` is the temporary password or the code."""
+    """What a letter is made of. ``expires_at`` is aware; ``secret`` is the temporary password or the code.
+
+    ``detail`` says what was changed, in the mails that tell of several things.
+    """
 
     username: str
     agency_name: str
@@ -52,6 +55,7 @@ class Words:
     locale: str
     # Masked, in a mail to the old address.
     new_email: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -115,6 +119,7 @@ def _values(words: Words) -> Mapping[str, str]:
         "confirm_url": f"{portal_url.rstrip('/')}/confirm-email#token={words.secret}",
         "new_email": _one_line(words.new_email),
         "secret": words.secret,
+        "detail": _one_line(words.detail),
         "expires": moment(words.expires_at, words.time_zone, words.locale),
     }
 

@@ -11,13 +11,14 @@ from aiohttp import web
 import shared.db
 from services.portal.api.routes import api_routes
 from services.portal.audit_client import AuditClient
-from services.portal.keys import AUDIT, MAILS, SETTINGS, SIGNER
+from services.portal.keys import AUDIT, FACTORS, HASHER, MAILS, SETTINGS, SIGNER
 from services.portal.pages.errors import render_error
 from services.portal.pages.routes import page_routes
 from services.portal.pages.visitors import page_context
 from services.portal.settings import ISSUER, PortalSettings
 from services.portal.use_cases.mails import Mails
-from shared.accounts_service import HTTP, SEALER, AccountsService
+from services.portal.use_cases.second_factor import factors_of
+from shared.accounts_service import BOXES, HTTP, SEALER, AccountsService
 from shared.clock import Clock, system_clock
 from shared.http.application import create_app
 from shared.http.openapi import openapi_routes
@@ -52,4 +53,5 @@ def create_portal(settings: PortalSettings, *, clock: Clock = system_clock) -> w
 @asynccontextmanager
 async def _own_parts(app: web.Application) -> AsyncIterator[None]:
     app[AUDIT] = AuditClient(app[HTTP], app[SETTINGS].audit_url, app[SIGNER])
+    app[FACTORS] = factors_of(app[BOXES], app[HASHER], app[SIGNER], app[MAILS])
     yield

@@ -9,7 +9,7 @@ from services.portal.settings import PortalSettings
 from services.portal.use_cases.mails import Mails
 from services.portal.visitor import Visitor
 from shared.accounts.agencies import Agency
-from shared.accounts_service import GATE, HASHER, KEY_RING, SIGNER, VERIFIER, WORK
+from shared.accounts_service import FACTORS, GATE, HASHER, KEY_RING, SIGNER, VERIFIER, WORK
 
 SETTINGS = web.AppKey("settings", PortalSettings)
 MAILS = web.AppKey("mails", Mails)
@@ -21,6 +21,7 @@ VISITOR = web.RequestKey("visitor", Visitor)
 __all__ = [
     "AGENCY",
     "AUDIT",
+    "FACTORS",
     "GATE",
     "HASHER",
     "KEY_RING",

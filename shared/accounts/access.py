@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from shared.accounts import sessions, sign_in_budgets
+from shared.accounts.agencies import Agency
 from shared.accounts.sessions import EndReason, Overdue, Session, SessionKind
 from shared.actors import Actor, system
 from shared.db import Pool
@@ -29,12 +30,17 @@ _ACTOR_KINDS: dict[SessionKind, ActorKind] = {"staff": "staff", "portal": "porta
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a request came from, as far as it is known. ``device`` is the digest of a browser's own cookie."""
+    """Where a request came from, as far as it is known.
+
+    ``device`` is the digest of a browser's own cookie, ``remembered`` that of the cookie by which a browser need not
+    show a second factor.
+    """
 
     address: str | None = None
     user_agent: str = ""
     request_id: str | None = None
     device: bytes | None = None
+    remembered: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,16 @@ class Tokens:
     refresh_token: str
 
 
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A session that begins, or goes on after a change: with a cookie for the pages, or tokens for the API."""
+
+    agency: Agency
+    session_id: UUID
+    cookie: SessionCookie | None
+    tokens: Tokens | None
+
+
 async def open_session(
     tx: Transaction, *, kind: SessionKind, person_id: UUID, origin: Origin, with_cookie: bool
 ) -> tuple[UUID, SessionCookie | None]:
@@ -114,6 +130,21 @@ async def first_tokens(
     refresh = new_reference(tx.agency_id)
     await sessions.insert_refresh(tx.conn, refresh, session_id, kind, tx.now)
     return _tokens(signer, kind, person_id, session_id, tx.agency_id, refresh.text)
+
+
+async def go_on(
+    tx: Transaction, *, signer: Signer, kind: SessionKind, person_id: UUID, session_id: UUID, with_cookie: bool
+) -> tuple[SessionCookie | None, Tokens | None]:
+    """The session goes on under its id with another cookie, or other tokens.
+
+    The old cookie and refresh token are no good any more; an access token lives on for its few minutes.
+    """
+    await sessions.expire_refresh(tx.conn, session_id, tx.now)
+    if not with_cookie:
+        return None, await first_tokens(tx, signer=signer, kind=kind, person_id=person_id, session_id=session_id)
+    cookie = SessionCookie.new(tx.agency_id, session_id)
+    await sessions.rotate_secret(tx.conn, session_id, cookie.digest)
+    return cookie, None
 
 
 def _tokens(

@@ -33,6 +33,9 @@ class Agency:
     sender: str | None
     temporary_password_hours: int
     version: int
+    # Of whom a second factor is asked at sign-in, whether or not they have set one up.
+    second_factor_of_staff: bool = False
+    second_factor_of_representatives: bool = False
 
     @property
     def zone(self) -> ZoneInfo:
@@ -61,6 +64,19 @@ async def by_id(conn: Connection, agency_id: UUID) -> Agency:
     if row is None:
         raise LookupError(f"no agency {agency_id}")
     return Agency(**row)
+
+
+async def lock(conn: Connection, agency_id: UUID) -> Agency:
+    """The same, held until the transaction ends. Raises LookupError."""
+    row = await conn.fetchrow(SQL["lock"], agency_id)
+    if row is None:
+        raise LookupError(f"no agency {agency_id}")
+    return Agency(**row)
+
+
+async def set_sign_in_rules(conn: Connection, agency_id: UUID, *, staff: bool, representatives: bool) -> None:
+    """Of whom a second factor is asked."""
+    await conn.execute(SQL["set_sign_in_rules"], agency_id, staff, representatives)
 
 
 async def insert(conn: Connection, agency: Agency, created_at: datetime) -> None:

@@ -50,14 +50,19 @@ async def end_one(work: Work, *, actor: Actor, kind: SessionKind, session_id: UU
 
 async def end_others(work: Work, *, actor: Actor, kind: SessionKind) -> int:
     """End all of the actor's sessions but this one; answers how many ended."""
-    ended = 0
     async with work.transaction(actor) as tx:
-        own = await sessions.by_id(tx.conn, kind, actor.session_id) if actor.session_id else None
-        if own is None or actor.id is None:
-            raise NotSignedIn
-        event = access.ended_event(kind, actor.username, "revoked", person_id=actor.id, client_id=own.client_id)
-        for session in await _open(tx, kind):
-            if not session.current and await sessions.end(tx.conn, session.id, "revoked", tx.now):
-                await tx.append(*event)
-                ended += 1
+        return await end_all_others(tx, kind)
+
+
+async def end_all_others(tx: Transaction, kind: SessionKind) -> int:
+    """The same as a part of something larger. Raises NotSignedIn."""
+    actor, ended = tx.actor, 0
+    own = await sessions.by_id(tx.conn, kind, actor.session_id) if actor.session_id else None
+    if own is None or actor.id is None:
+        raise NotSignedIn
+    event = access.ended_event(kind, actor.username, "revoked", person_id=actor.id, client_id=own.client_id)
+    for session in await _open(tx, kind):
+        if not session.current and await sessions.end(tx.conn, session.id, "revoked", tx.now):
+            await tx.append(*event)
+            ended += 1
     return ended

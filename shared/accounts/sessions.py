@@ -140,6 +140,11 @@ async def end_of_login(
     return [r["id"] for r in rows]
 
 
+async def end_of_staff(conn: Connection, staff_user_id: UUID, reason: EndReason, now: datetime) -> list[UUID]:
+    """End all open sessions of a staff user; answers those that ended now."""
+    return [r["id"] for r in await conn.fetch(SQL["end_of_staff"], staff_user_id, now, reason)]
+
+
 async def open_of_client(conn: Connection, client_id: UUID, now: datetime) -> dict[UUID, int]:
     """How many sessions of each of a client's portal logins are open; those with none are left out."""
     rows = await conn.fetch(SQL["open_of_client"], client_id, now - IDLE, now)

@@ -15,8 +15,22 @@ from shared.outbox import Transaction
 
 SQL = named_queries(__package__, "sql/deliveries.sql")
 
-MailName = Literal["temporary_password", "password_reset", "password_changed", "username", "email_changed"]
-NOTICES: Final[tuple[MailName, ...]] = ("password_changed", "username", "email_changed")
+MailName = Literal[
+    "temporary_password",
+    "password_reset",
+    "password_changed",
+    "username",
+    "email_changed",
+    "second_factor_changed",
+    "second_factor_reset",
+]
+NOTICES: Final[tuple[MailName, ...]] = (
+    "password_changed",
+    "username",
+    "email_changed",
+    "second_factor_changed",
+    "second_factor_reset",
+)
 """They tell what has happened, so nothing that happens later takes them back."""
 DeliveryState = Literal["queued", "sending", "accepted", "failed", "expired", "superseded", "cancelled"]
 

@@ -1,6 +1,6 @@
 """Events: the envelope, the typed catalogue with its wording, ids."""
 
-from shared.events import catalogue, operator_catalogue, staff_catalogue
+from shared.events import catalogue, factor_catalogue, operator_catalogue, staff_catalogue
 from shared.events.envelope import Actor, ActorKind, Envelope, Subject, from_json
 from shared.events.ids import EventIds, lowest_id_at, time_of
 from shared.events.registry import (
@@ -27,6 +27,7 @@ __all__ = [
     "activity_row",
     "catalogue",
     "change_entry",
+    "factor_catalogue",
     "from_json",
     "known_events",
     "lowest_id_at",

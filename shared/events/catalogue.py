@@ -59,7 +59,13 @@ class PortalSessionRefused(Payload):
 
     username: str | None
     reason: Literal[
-        "unknown_username", "wrong_password", "inactive", "temporary_password_expired", "no_password", "locked"
+        "unknown_username",
+        "wrong_password",
+        "inactive",
+        "temporary_password_expired",
+        "no_password",
+        "locked",
+        "wrong_code",
     ]
 
     @property

@@ -31,7 +31,7 @@ class StaffSessionRefused(Payload):
     """A staff sign-in was refused. What was typed is kept only when it names a staff user of the agency."""
 
     username: str | None
-    reason: Literal["unknown_username", "wrong_password", "inactive", "no_password", "locked"]
+    reason: Literal["unknown_username", "wrong_password", "inactive", "no_password", "locked", "wrong_code"]
 
 
 @event("staff.locked")

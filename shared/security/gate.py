@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from shared.errors import Busy
 from shared.security.passwords import PasswordHasher, outdated
 from shared.security.throttle import Throttle
@@ -27,6 +30,14 @@ class Gate:
         if proved:
             await self._throttle.give_back(taken)
         return proved
+
+    @asynccontextmanager
+    async def counting(self, address: str | None, *, known: bool) -> AsyncIterator[None]:
+        """Count a try that is judged inside; one that raises stays counted. Raises TooManyAttempts."""
+        taken = () if known else await self._throttle.take(address)
+        yield
+        if taken:
+            await self._throttle.give_back(taken)
 
     async def admit(self, address: str | None) -> None:
         """Count somebody who asks for an e-mail, or brings a code from one. Raises TooManyAttempts."""

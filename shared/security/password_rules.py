@@ -17,15 +17,32 @@ from shared.errors import DomainError, FieldError
 from shared.security.blocklist import Blocklist, shipped
 
 LEAST: Final = 15
+LEAST_WITH_SECOND_FACTOR: Final = 8
 MOST: Final = 256
 
-RULES: Final = (
-    f"Use {LEAST} to {MOST} characters. Four or more unrelated words in a row are easy to remember.",
+_OTHER_RULES: Final = (
     "Every character counts, spaces too. You need no special mix of letters, numbers and symbols.",
     "Leave out your username, names, and the name of your agency.",
     "Do not use a common password, one that you use elsewhere, or the same few characters again and again.",
 )
+
+
+def rules_for(least: int) -> tuple[str, ...]:
+    """The rules for somebody whose password must have that many characters."""
+    return (
+        f"Use {least} to {MOST} characters. Four or more unrelated words in a row are easy to remember.",
+        *_OTHER_RULES,
+    )
+
+
+RULES: Final = rules_for(LEAST)
 """The rules as the page shows them before anything is typed."""
+RULES_FOR_ANYBODY: Final = (
+    RULES[0],
+    f"If you also sign in with an app, {LEAST_WITH_SECOND_FACTOR} characters are enough.",
+    *_OTHER_RULES,
+)
+"""The same where it is not known yet whose password it is."""
 
 # "Safely unguessable": 10^8 guesses and more, which holds against an offline attack on a slow hash (Wheeler, zxcvbn:
 # Low-Budget Password Strength Estimation, 2016). Online guessing is throttled long before.
@@ -64,27 +81,34 @@ class PasswordRefused(DomainError):
         return tuple(FieldError("new_password", reason) for reason in self.reasons)
 
 
-def check(password: str, *, context: Sequence[str], blocklist: Blocklist | None = None) -> None:
+def length_of(password: str) -> int:
+    """Its characters as the rules count them: code points in NFKC."""
+    return len(unicodedata.normalize("NFKC", password))
+
+
+def check(
+    password: str, *, context: Sequence[str], least: int = LEAST, blocklist: Blocklist | None = None
+) -> None:
     """Raise PasswordRefused with every reason against ``password``.
 
-    ``context`` is what belongs to its owner: username, names, e-mail address, agency. ``blocklist`` is asked besides
-    the one that comes with Portico. It may take a few hundred milliseconds of computing, so an event loop calls it in a
-    thread.
+    ``context`` is what belongs to its owner: username, names, e-mail address, agency; ``least`` is
+    LEAST_WITH_SECOND_FACTOR for whoever has one (NIST SP 800-63B-4, 3.1.1.2). ``blocklist`` is asked besides the one
+    that comes with Portico. It may take a few hundred milliseconds of computing, so an event loop calls it in a thread.
     """
     text = unicodedata.normalize("NFKC", password)
     lost = tuple(_lost(text, (shipped(), *((blocklist,) if blocklist else ()))))
-    reasons = list(dict.fromkeys((*_length(text), *_about_oneself(text, context), *lost)))
+    reasons = list(dict.fromkeys((*_length(text, least), *_about_oneself(text, context), *lost)))
     if _repeats(text):
         reasons.append("Do not repeat the same few characters.")
-    elif not lost and LEAST <= len(text) <= MOST and _is_easily_guessed(text, context):
+    elif not lost and least <= len(text) <= MOST and _is_easily_guessed(text, context):
         reasons.append("This is common or easily guessed. Add words that have nothing to do with each other.")
     if reasons:
         raise PasswordRefused(*reasons)
 
 
-def _length(text: str) -> Iterable[str]:
-    if len(text) < LEAST:
-        yield f"Use at least {LEAST} characters. This one has {len(text)}."
+def _length(text: str, least: int) -> Iterable[str]:
+    if len(text) < least:
+        yield f"Use at least {least} characters. This one has {len(text)}."
     if len(text) > MOST:
         yield f"Use at most {MOST} characters. This one has {len(text)}."
 

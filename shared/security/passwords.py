@@ -62,9 +62,11 @@ class PasswordHasher:
         matches = await self._in_pool(lambda: _verify(stored or self._decoy, password))
         return matches and stored is not None
 
-    async def check_rules(self, password: str, *, context: Sequence[str]) -> None:
+    async def check_rules(self, password: str, *, context: Sequence[str], least: int = password_rules.LEAST) -> None:
         """The rules for a password of one's own: they cost computing too. Raises PasswordRefused."""
-        await self._in_pool(lambda: password_rules.check(password, context=context, blocklist=self._blocklist))
+        await self._in_pool(
+            lambda: password_rules.check(password, context=context, least=least, blocklist=self._blocklist)
+        )
 
     async def _in_pool(self, work: Callable[[], T]) -> T:
         if self._waiting >= self._limit:

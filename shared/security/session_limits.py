@@ -19,3 +19,5 @@ PASSWORD_CHANGE: Final = timedelta(minutes=15)
 PASSWORD_RESET: Final = timedelta(hours=1)
 # After staff have changed a login's e-mail address, the time for its owner to confirm it, or to say that it is wrong.
 EMAIL_CONFIRM: Final = timedelta(days=7)
+# How long a code from an e-mail is good for saying that a change was somebody else's.
+REPORT_WITHIN: Final = timedelta(days=7)

@@ -14,6 +14,7 @@ from services.admin.api.portal_logins import (
     update_portal_login,
 )
 from services.admin.api.tokens import create_token
+from shared.factor_api import factor_routes
 from shared.session_api import session_routes
 
 
@@ -22,6 +23,7 @@ def api_routes() -> list[web.RouteDef]:
     return [
         web.post("/api/v1/token", create_token),
         *session_routes("staff"),
+        *factor_routes("staff"),
         web.post("/api/v1/clients/search", search_clients),
         web.post("/api/v1/clients", create_client),
         web.get("/api/v1/clients/{id}", get_client),

@@ -8,7 +8,7 @@ from services.admin.keys import GATE, SIGNER, WORK
 from services.admin.use_cases.sign_in import sign_in
 from shared.doors import origin_of
 from shared.errors import BadCredentials
-from shared.http.answers import json_answer
+from shared.factor_api import SecondFactorRequiredOut, signed_in_answer
 from shared.http.bodies import read_json
 from shared.http.openapi import operation
 from shared.security.throttle import TooManyAttempts
@@ -18,7 +18,7 @@ from shared.session_api import TAG, SignIn, TokensOut
 @operation(
     "Sign in",
     body=SignIn,
-    answers={200: TokensOut},
+    answers={200: TokensOut | SecondFactorRequiredOut},
     problems=(
         BadCredentials,
         TooManyAttempts,
@@ -27,7 +27,10 @@ from shared.session_api import TAG, SignIn, TokensOut
     tag=TAG,
 )
 async def create_token(request: web.Request) -> web.Response:
-    """Begin a staff session. Whatever is wrong, the answer is the same."""
+    """Begin a staff session. Whatever is wrong, the answer is the same.
+
+    None begins while a second factor is to be shown, or set up: the token is good for that.
+    """
     body = await read_json(request, SignIn)
     result = await sign_in(
         request.app[WORK],
@@ -39,4 +42,4 @@ async def create_token(request: web.Request) -> web.Response:
         origin=origin_of(request),
         with_cookie=False,
     )
-    return json_answer(TokensOut.of(result.tokens))
+    return signed_in_answer(result)

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from services.admin.pages import change_log, documents, editing, face_sheet, menus, own_sessions, searching, signing_in
 from services.admin.pages.documents import CHANGES, NO_CASE
+from services.admin.pages.second_factor import FACTOR_PAGES, SECOND_STEP_PAGES
 
 # As agencies' slugs are; anything else is no address of ours.
 _SLUG = "/{slug:[a-z0-9][a-z0-9-]{0,62}}"
@@ -22,6 +23,8 @@ def page_routes() -> list[web.RouteDef]:
         web.post(f"{_SLUG}/sign-in", signing_in.submit),
         web.post(f"{_SLUG}/sign-out", signing_in.sign_out),
         web.get(f"{_SLUG}/session", signing_in.still_signed_in),
+        *SECOND_STEP_PAGES.routes(_SLUG),
+        *FACTOR_PAGES.routes(_SLUG),
         web.get(f"{_SLUG}/{own_sessions.PAGE}", own_sessions.show),
         web.post(f"{_SLUG}/{own_sessions.PAGE}/end", own_sessions.end_one),
         web.post(f"{_SLUG}/{own_sessions.PAGE}/end-others", own_sessions.end_others),

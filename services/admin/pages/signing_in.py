@@ -20,6 +20,7 @@ from services.admin.pages.visitors import (
 )
 from services.admin.use_cases import sessions
 from services.admin.use_cases.sign_in import sign_in
+from shared.accounts.second_steps import SecondFactorRequired
 from shared.errors import BadCredentials
 from shared.http.fields import Body, Line, Password
 from shared.http.forms import Form, read_form
@@ -29,6 +30,7 @@ from shared.security.throttle import TooManyAttempts
 # What a redirect has the sign-in page say; the address carries the key and no words.
 _NOTICES = {
     "ended": ("info", "Your session has ended. Sign in again to go on."),
+    "code_too_late": ("info", "The time for the code is over, or too many codes were wrong. Please sign in again."),
     "signed_out": ("success", "You have signed out."),
 }
 
@@ -85,10 +87,10 @@ async def submit(request: web.Request) -> web.StreamResponse:
     except TooManyAttempts as error:
         told = Form(form.values, {"": error.message}, None)
         return with_retry_after(_page(request, told, status=error.status, next_path=next_path), error)
+    if isinstance(result, SecondFactorRequired):
+        return DOOR.ask_second_factor(request, result, next_path)
     response = see_other(next_path)
-    if result.cookie is not None:
-        session_cookie(request).set(response, result.cookie.text)
-        DOOR.remember_browser(request, response)
+    DOOR.admit(request, response, result)
     return response
 
 

@@ -13,7 +13,7 @@ from shared.deliveries.sealing import Sealer
 from shared.deliveries.store import MailName
 from shared.outbox import Transaction
 from shared.security.passwords import PasswordHasher, new_temporary_password
-from shared.security.session_limits import EMAIL_CONFIRM
+from shared.security.session_limits import EMAIL_CONFIRM, REPORT_WITHIN
 from shared.security.tokens import new_reference
 
 
@@ -95,6 +95,27 @@ class Credentials:
             recipient=recipient,
             context={"username": login.username, "agency_name": agency.name, **context},
             secret=secret,
+            expires_at=expires_at,
+        )
+
+    async def mail_factor_reset(self, tx: Transaction, login: PortalLogin, agency: Agency) -> None:
+        """Tell the owner that staff have removed the second factor; with a code to say that it was not asked for."""
+        reference, expires_at = new_reference(agency.id), tx.now + REPORT_WITHIN
+        await sessions.insert_password_token(tx.conn, reference, login.id, "report", now=tx.now, expires_at=expires_at)
+        await deliveries.queue(
+            tx,
+            sealer=self._sealer,
+            mail="second_factor_reset",
+            portal_login_id=login.id,
+            client_id=login.client_id,
+            recipient=login.email,
+            context={
+                "username": login.username,
+                # Our own address, whatever the agency's is: the page for the code is there.
+                "portal_url": f"{self._portal_base_url.rstrip('/')}/{agency.slug}/",
+                "agency_name": agency.name,
+            },
+            secret=reference.text,
             expires_at=expires_at,
         )
 

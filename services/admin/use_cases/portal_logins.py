@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.admin.use_cases import email_changes
 from services.admin.use_cases.credentials import Credentials
-from shared.accounts import access, agencies, clients, portal_logins, sessions, sign_in_budgets
+from shared.accounts import access, agencies, clients, portal_logins, second_factors, sessions, sign_in_budgets
 from shared.accounts.clients import Client
 from shared.accounts.field_blocks import CURRENT_RESIDENCE, RESIDENCE_EMAIL
 from shared.accounts.portal_logins import PortalLogin
@@ -253,8 +253,9 @@ async def sign_out(work: Work, *, actor: Actor, login_id: UUID) -> PortalLogin:
 
 
 async def end_sessions(tx: Transaction, login: PortalLogin) -> None:
-    """End a login's sessions, each with its event, and void whatever could set its password."""
+    """End a login's sessions, each with its event, and void whatever could set its password or open a session."""
     await sessions.void_password_tokens(tx.conn, login.id, tx.now)
+    await second_factors.start_over(tx.conn, "portal", login.id, tx.now)
     ended = await sessions.end_of_login(tx.conn, login.id, "revoked", tx.now)
     event = access.ended_event("portal", login.username, "revoked", person_id=login.id, client_id=login.client_id)
     await tx.append_all([event for _ in ended])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from uuid import UUID
-
-from shared.accounts import access, agencies, sign_in_budgets, staff
-from shared.accounts.access import Origin, SessionCookie, Tokens
+from shared.accounts import access, agencies, second_steps, sign_in_budgets, staff
+from shared.accounts.access import Origin, SignedIn
 from shared.accounts.agencies import Agency
+from shared.accounts.factor_owners import of_staff
+from shared.accounts.second_steps import SecondFactorRequired
 from shared.accounts.sign_in_budgets import FAILURES, Budget
 from shared.accounts.staff import StaffUser
 from shared.actors import Actor
@@ -17,16 +16,6 @@ from shared.events.staff_catalogue import StaffLocked, StaffSessionRefused, Staf
 from shared.outbox import Transaction, Work
 from shared.security.gate import Gate
 from shared.security.tokens import NOBODY, Signer
-
-
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """A session that has just begun: with a cookie for the pages, or with tokens for the API."""
-
-    agency: Agency
-    session_id: UUID
-    cookie: SessionCookie | None
-    tokens: Tokens | None
 
 
 async def sign_in(
@@ -39,8 +28,8 @@ async def sign_in(
     password: str,
     origin: Origin,
     with_cookie: bool,
-) -> SignedIn:
-    """Begin a staff session.
+) -> SignedIn | SecondFactorRequired:
+    """Begin a staff session; none begins while a second factor is to be shown, or set up.
 
     Raises TooManyAttempts, Busy, and BadCredentials, the same for whatever else is wrong and after the same work.
     """
@@ -62,7 +51,11 @@ async def sign_in(
         # Somebody may have made the user inactive, or changed the password, while the hash was being checked.
         current = await staff.lock(tx.conn, user.id if user else NOBODY)
         admitted = await _admitted(tx, current, origin, proved=proved and current == user)
-        result = await _begin(tx, agency, admitted, signer, origin, with_cookie) if admitted else None
+        result: SignedIn | SecondFactorRequired | None = None
+        if admitted is not None:
+            result = await second_steps.asked_of(tx, agency, of_staff(admitted), origin)
+            if result is None:
+                result = await _pass(tx, agency, admitted, signer=signer, origin=origin, with_cookie=with_cookie)
     # Not raised before: the refusal's event has to be committed.
     if result is None:
         raise BadCredentials
@@ -83,7 +76,6 @@ async def _admitted(tx: Transaction, user: StaffUser | None, origin: Origin, *, 
     if budget.locked(tx.now):
         await tx.append(StaffSessionRefused(username=user.username, reason="locked"), subject)
     elif proved:
-        await sign_in_budgets.passed(tx, "staff", user.id, budget)
         return user
     else:
         await tx.append(_refusal(user), subject)
@@ -103,9 +95,19 @@ async def _count(tx: Transaction, user: StaffUser, budget: Budget) -> None:
         await tx.append(locked, Subject(staff_user_id=user.id))
 
 
-async def _begin(
-    tx: Transaction, agency: Agency, user: StaffUser, signer: Signer, origin: Origin, with_cookie: bool
+async def _pass(
+    tx: Transaction, agency: Agency, user: StaffUser, *, signer: Signer, origin: Origin, with_cookie: bool
 ) -> SignedIn:
+    # Not before: wrong codes must not be forgiven by a right password.
+    budget = await sign_in_budgets.lock(tx, "staff", user.id, origin.device)
+    await sign_in_budgets.passed(tx, "staff", user.id, budget)
+    return await begin_session(tx, agency, user, signer=signer, origin=origin, with_cookie=with_cookie)
+
+
+async def begin_session(
+    tx: Transaction, agency: Agency, user: StaffUser, *, signer: Signer, origin: Origin, with_cookie: bool
+) -> SignedIn:
+    """Open a session for somebody who has just proved who they are, with its event."""
     session_id, cookie = await access.open_session(
         tx, kind="staff", person_id=user.id, origin=origin, with_cookie=with_cookie
     )

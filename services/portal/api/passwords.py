@@ -18,12 +18,14 @@ from services.portal.keys import GATE, HASHER, MAILS, SIGNER, WORK
 from services.portal.use_cases import passwords, reports, resets, usernames
 from services.portal.use_cases.passwords import PasswordChangeExpired, ResetExpired
 from services.portal.use_cases.reports import ReportExpired
-from services.portal.use_cases.sign_in import SignedIn
+from shared.accounts.access import SignedIn
 from shared.accounts.agencies import NotContracted
+from shared.accounts.second_steps import SecondFactorRequired
 from shared.accounts.sessions import PasswordTokenPurpose
 from shared.doors import origin_of
 from shared.errors import NotSignedIn
-from shared.http.answers import json_answer, no_content
+from shared.factor_api import SecondFactorRequiredOut, signed_in_answer
+from shared.http.answers import no_content
 from shared.http.bodies import read_json
 from shared.http.openapi import operation
 from shared.security.password_rules import PasswordRefused
@@ -36,7 +38,7 @@ TAG = "Passwords"
 @operation(
     "Choose or change a password",
     body=ChoosePassword | ChangePassword,
-    answers={200: TokensOut},
+    answers={200: TokensOut | SecondFactorRequiredOut},
     problems=(PasswordRefused, PasswordChangeExpired, NotContracted, NotSignedIn),
     security=None,
     tag=TAG,
@@ -44,15 +46,14 @@ TAG = "Passwords"
 async def set_password(request: web.Request) -> web.Response:
     """After a temporary password: with the token of that sign-in. Signed in (bearer): with the current password.
 
-    All other sessions end. The answer holds new tokens; a refresh token from before is no good any more.
+    All other sessions end. The answer holds new tokens; a refresh token from before is no good any more. After a
+    temporary password no session begins while a second factor is to be shown, or set up.
     """
     body = await read_json(request, NewPassword)
     new_password = body.new_password.get_secret_value()
     if body.password_change_token is not None:
-        result = await _choose(request, body.password_change_token, "temporary", new_password)
-    else:
-        result = await _change(request, body, new_password)
-    return json_answer(TokensOut.of(result.tokens))
+        return signed_in_answer(await _choose(request, body.password_change_token, "temporary", new_password))
+    return signed_in_answer(await _change(request, body, new_password))
 
 
 async def _change(request: web.Request, body: NewPassword, new_password: str) -> SignedIn:
@@ -69,7 +70,9 @@ async def _change(request: web.Request, body: NewPassword, new_password: str) ->
     )
 
 
-async def _choose(request: web.Request, token: str, purpose: PasswordTokenPurpose, new_password: str) -> SignedIn:
+async def _choose(
+    request: web.Request, token: str, purpose: PasswordTokenPurpose, new_password: str
+) -> SignedIn | SecondFactorRequired:
     return await passwords.choose(
         request.app[WORK],
         request.app[HASHER],
@@ -146,13 +149,16 @@ async def forgot_username(request: web.Request) -> web.Response:
 @operation(
     "Choose a password with a code from a reset e-mail",
     body=ResetPassword,
-    answers={200: TokensOut},
+    answers={200: TokensOut | SecondFactorRequiredOut},
     problems=(PasswordRefused, ResetExpired, NotContracted),
     security=None,
     tag=TAG,
 )
 async def reset_password(request: web.Request) -> web.Response:
-    """All sessions end and one begins. The code stays good while passwords are refused."""
+    """All sessions end and one begins, unless a second factor is to be shown, or set up.
+
+    The code stays good while passwords are refused.
+    """
     body = await read_json(request, ResetPassword)
     result = await _choose(request, body.token, "reset", body.new_password.get_secret_value())
-    return json_answer(TokensOut.of(result.tokens))
+    return signed_in_answer(result)

@@ -11,6 +11,7 @@ from services.portal.api.passwords import forgot_password, forgot_username, repo
 from services.portal.api.tokens import create_token
 from services.portal.keys import WORK
 from services.portal.use_cases import sessions
+from shared.factor_api import factor_routes
 from shared.http.answers import json_answer
 from shared.http.openapi import operation
 from shared.session_api import session_routes
@@ -28,6 +29,7 @@ def api_routes() -> list[web.RouteDef]:
     return [
         web.post("/api/v1/token", create_token),
         *session_routes("portal"),
+        *factor_routes("portal"),
         web.post("/api/v1/password", set_password),
         web.post("/api/v1/password/forgot", forgot_password),
         web.post("/api/v1/password/reset", reset_password),

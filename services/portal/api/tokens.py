@@ -10,6 +10,7 @@ from services.portal.use_cases.sign_in import PasswordChangeRequired, TemporaryP
 from shared.accounts.agencies import NotContracted
 from shared.doors import origin_of
 from shared.errors import BadCredentials
+from shared.factor_api import SecondFactorRequiredOut, signed_in_answer
 from shared.http.answers import json_answer
 from shared.http.bodies import read_json
 from shared.http.openapi import operation
@@ -20,13 +21,16 @@ from shared.session_api import TAG, SignIn, TokensOut
 @operation(
     "Sign in",
     body=SignIn,
-    answers={200: TokensOut | PasswordChangeRequiredOut},
+    answers={200: TokensOut | PasswordChangeRequiredOut | SecondFactorRequiredOut},
     problems=(BadCredentials, TooManyAttempts, TemporaryPasswordExpired, NotContracted),
     security=None,
     tag=TAG,
 )
 async def create_token(request: web.Request) -> web.Response:
-    """With a temporary password no session begins: the answer is a token that is good for choosing a password."""
+    """With a temporary password no session begins: the answer is a token that is good for choosing a password.
+
+    Neither does one begin while a second factor is to be shown, or set up: the token is good for that.
+    """
     body = await read_json(request, SignIn)
     result = await sign_in(
         request.app[WORK],
@@ -40,4 +44,4 @@ async def create_token(request: web.Request) -> web.Response:
     )
     if isinstance(result, PasswordChangeRequired):
         return json_answer(PasswordChangeRequiredOut.of(result))
-    return json_answer(TokensOut.of(result.tokens))
+    return signed_in_answer(result)

@@ -20,22 +20,27 @@ from services.portal.pages.signing_in import enter
 from services.portal.pages.visitors import DOOR, agency_of, choice_cookie, for_visitors, url
 from services.portal.use_cases import passwords, resets, usernames
 from services.portal.use_cases.passwords import PasswordChangeExpired, ResetExpired
-from services.portal.use_cases.sign_in import SignedIn
+from shared.accounts.access import SignedIn
+from shared.accounts.second_steps import SecondFactorRequired
 from shared.accounts.sessions import PasswordTokenPurpose
 from shared.doors import origin_of
 from shared.errors import InvalidFields
 from shared.http.csrf import check_csrf, csrf_token
 from shared.http.forms import Form, read_form
 from shared.http.pages import render, see_other
-from shared.security.password_rules import LEAST, RULES, PasswordRefused
+from shared.security.password_rules import LEAST, RULES_FOR_ANYBODY, PasswordRefused, rules_for
 
 
 def _page(request: web.Request, template: str, form: Form[Any] | None, **context: Any) -> web.Response:
-    return render(request, template, status=422 if form else 200, form=form, rules=RULES, least=LEAST, **context)
+    values = {"rules": RULES_FOR_ANYBODY, "least": LEAST, **context}
+    return render(request, template, status=422 if form else 200, form=form, **values)
 
 
-async def _choose(request: web.Request, token: str, purpose: PasswordTokenPurpose, form: NewPasswordForm) -> SignedIn:
-    return await passwords.choose(
+async def _choose(
+    request: web.Request, token: str, purpose: PasswordTokenPurpose, form: NewPasswordForm
+) -> web.Response:
+    """Set the password and go in, or on to the second step."""
+    result: SignedIn | SecondFactorRequired = await passwords.choose(
         request.app[WORK],
         request.app[HASHER],
         request.app[SIGNER],
@@ -46,6 +51,10 @@ async def _choose(request: web.Request, token: str, purpose: PasswordTokenPurpos
         origin=DOOR.origin(request),
         with_cookie=True,
     )
+    home = url(request, welcome="1")
+    if isinstance(result, SecondFactorRequired):
+        return DOOR.ask_second_factor(request, result, home)
+    return enter(request, result, home)
 
 
 # First password
@@ -57,7 +66,12 @@ async def show_choice(request: web.Request) -> web.StreamResponse:
     token = choice_cookie(request).read(request)
     if token is None:
         return _too_late(request)
-    return _page(request, "choose_password.html", None, csrf_token=csrf_token(_secret(token)))
+    return _choice_page(request, token, None)
+
+
+def _choice_page(request: web.Request, token: str, form: Form[NewPasswordForm] | None) -> web.Response:
+    token_of_forms, longer = csrf_token(_secret(token)), "longer" in request.query
+    return _page(request, "choose_password.html", form, csrf_token=token_of_forms, longer=longer)
 
 
 async def submit_choice(request: web.Request) -> web.StreamResponse:
@@ -70,15 +84,14 @@ async def submit_choice(request: web.Request) -> web.StreamResponse:
     check_csrf(request, form.csrf_token, _secret(token))
     try:
         if form.model is not None:
-            result = await _choose(request, token, "temporary", form.model)
-            response = enter(request, result, url(request, welcome="1"))
+            response = await _choose(request, token, "temporary", form.model)
             choice_cookie(request).delete(response)
             return response
     except PasswordChangeExpired:
         return _too_late(request)
     except PasswordRefused as error:
         form = refused(form, error)
-    return _page(request, "choose_password.html", form, csrf_token=csrf_token(_secret(token)))
+    return _choice_page(request, token, form)
 
 
 def _secret(token: str) -> bytes:
@@ -97,7 +110,14 @@ def _too_late(request: web.Request) -> web.Response:
 @for_visitors
 async def show_change(request: web.Request) -> web.StreamResponse:
     """The page to change one's password."""
-    return _page(request, "change_password.html", None, changed="changed" in request.query)
+    return await _change_page(request, None, changed="changed" in request.query)
+
+
+async def _change_page(
+    request: web.Request, form: Form[ChangePasswordForm] | None, *, changed: bool = False
+) -> web.Response:
+    least = await passwords.least_of(request.app[WORK], actor=request[VISITOR].actor)
+    return _page(request, "change_password.html", form, changed=changed, rules=rules_for(least))
 
 
 @for_visitors
@@ -120,7 +140,7 @@ async def submit_change(request: web.Request) -> web.StreamResponse:
             return enter(request, result, url(request, "change-password", changed="1"))
     except (InvalidFields, PasswordRefused) as error:
         form = refused(form, error)
-    return _page(request, "change_password.html", form, changed=False)
+    return await _change_page(request, form)
 
 
 # A forgotten password
@@ -187,8 +207,7 @@ async def submit_reset(request: web.Request) -> web.StreamResponse:
     form = await read_form(request, ResetForm)
     try:
         if form.model is not None:
-            result = await _choose(request, form.model.code, "reset", form.model)
-            return enter(request, result, url(request, welcome="1"))
+            return await _choose(request, form.model.code, "reset", form.model)
     except ResetExpired as error:
         form = Form(form.values, {"code": error.message}, None)
     except PasswordRefused as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from services.portal.pages import email_confirmations, home, passwords, reports, sessions, signing_in
+from services.portal.pages.second_factor import FACTOR_PAGES, SECOND_STEP_PAGES
 from services.portal.use_cases.email_confirmations import CONFIRM_PATH
 from services.portal.use_cases.reports import REPORT_PATH
 from services.portal.use_cases.resets import RESET_PATH
@@ -22,6 +23,8 @@ def page_routes() -> list[web.RouteDef]:
         web.post(f"{_SLUG}/sign-in", signing_in.submit),
         web.post(f"{_SLUG}/sign-out", signing_in.sign_out),
         web.get(f"{_SLUG}/session", signing_in.still_signed_in),
+        *SECOND_STEP_PAGES.routes(_SLUG),
+        *FACTOR_PAGES.routes(_SLUG),
         web.get(f"{_SLUG}/activity", home.activity),
         web.get(f"{_SLUG}/{sessions.PAGE}", sessions.show),
         web.post(f"{_SLUG}/{sessions.PAGE}/end", sessions.end_one),

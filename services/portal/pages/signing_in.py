@@ -17,7 +17,9 @@ from services.portal.pages.visitors import (
     way_back,
 )
 from services.portal.use_cases import sessions
-from services.portal.use_cases.sign_in import PasswordChangeRequired, SignedIn, TemporaryPasswordExpired, sign_in
+from services.portal.use_cases.sign_in import PasswordChangeRequired, TemporaryPasswordExpired, sign_in
+from shared.accounts.access import SignedIn
+from shared.accounts.second_steps import SecondFactorRequired
 from shared.errors import BadCredentials, DomainError
 from shared.http.forms import Form, read_form
 from shared.http.pages import render, see_other, with_retry_after
@@ -27,6 +29,7 @@ from shared.security.throttle import TooManyAttempts
 _NOTICES = {
     "ended": ("info", "Your session has ended. Sign in again to go on."),
     "signed_out": ("success", "You have signed out."),
+    "code_too_late": ("info", "The time for the code is over, or too many codes were wrong. Please sign in again."),
     "too_late": ("info", "The time to choose your password is over, or you chose it already. Please sign in."),
 }
 
@@ -73,9 +76,12 @@ async def submit(request: web.Request) -> web.StreamResponse:
     except TooManyAttempts as error:
         return with_retry_after(_refused(request, form, error, next_path), error)
     if isinstance(result, PasswordChangeRequired):
-        response = see_other(url(request, "choose-password"))
+        longer = {"longer": "1"} if result.too_short else {}
+        response = see_other(url(request, "choose-password", **longer))
         choice_cookie(request).set(response, result.token, max_age=result.expires_in)
         return response
+    if isinstance(result, SecondFactorRequired):
+        return DOOR.ask_second_factor(request, result, next_path)
     return enter(request, result, next_path)
 
 
@@ -87,9 +93,7 @@ def _refused(request: web.Request, form: Form[SignInForm], error: DomainError, n
 def enter(request: web.Request, result: SignedIn, path: str) -> web.Response:
     """Go on with the session's cookie."""
     response = see_other(path)
-    if result.cookie is not None:
-        session_cookie(request).set(response, result.cookie.text)
-        DOOR.remember_browser(request, response)
+    DOOR.admit(request, response, result)
     return response
 
 

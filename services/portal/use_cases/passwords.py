@@ -8,14 +8,25 @@ from typing import Final, Literal
 from uuid import UUID
 
 from services.portal.use_cases.mails import Mails
-from services.portal.use_cases.sign_in import SignedIn, actor_of, begin_session, subject_of
-from shared.accounts import access, agencies, clients, portal_logins, sessions, sign_in_budgets
-from shared.accounts.access import Origin, SessionCookie
+from services.portal.use_cases.sign_in import actor_of, begin_session, subject_of
+from shared.accounts import (
+    access,
+    agencies,
+    clients,
+    current_passwords,
+    portal_logins,
+    second_factors,
+    second_steps,
+    sessions,
+    sign_in_budgets,
+)
+from shared.accounts.access import Origin, SignedIn
 from shared.accounts.agencies import Agency
 from shared.accounts.clients import ClientNames
+from shared.accounts.factor_owners import of_login
 from shared.accounts.portal_logins import PortalLogin
+from shared.accounts.second_steps import SecondFactorRequired
 from shared.accounts.sessions import PasswordTokenPurpose
-from shared.accounts.sign_in_budgets import FAILURES
 from shared.actors import Actor
 from shared.db import Connection
 from shared.deliveries import store as deliveries
@@ -24,7 +35,7 @@ from shared.events import Payload, Subject
 from shared.events.catalogue import PortalLoginUnlocked, PortalPasswordChanged
 from shared.outbox import Transaction, Work
 from shared.rights import Right, needs
-from shared.security.password_rules import PasswordRefused
+from shared.security.password_rules import LEAST, LEAST_WITH_SECOND_FACTOR, PasswordRefused
 from shared.security.passwords import PasswordHasher, normalized
 from shared.security.tokens import Reference, Signer, parse_reference
 
@@ -61,6 +72,12 @@ class _Owner:
     agency: Agency
     login: PortalLogin
     client: ClientNames
+    has_factor: bool
+
+    @property
+    def least(self) -> int:
+        """How many characters the password must have."""
+        return LEAST_WITH_SECOND_FACTOR if self.has_factor else LEAST
 
     @property
     def context(self) -> tuple[str, ...]:
@@ -80,18 +97,18 @@ async def choose(
     new_password: str,
     origin: Origin,
     with_cookie: bool,
-) -> SignedIn:
+) -> SignedIn | SecondFactorRequired:
     """Set a password with a single-use token, end every session that there is and begin one.
 
-    The token stays good while passwords are refused. Raises PasswordChangeExpired or ResetExpired by ``purpose``,
-    PasswordRefused, NotContracted.
+    None begins while a second factor is to be shown: an e-mail does not stand in for it. The token stays good while
+    passwords are refused. Raises PasswordChangeExpired or ResetExpired by ``purpose``, PasswordRefused, NotContracted.
     """
     reference = parse_reference(token)
     owner = await _owner_by_token(work, reference, purpose) if reference else None
     if reference is None or owner is None:
         raise _EXPIRED[purpose]
     owner.agency.require_contract()
-    await hasher.check_rules(new_password, context=owner.context)
+    await hasher.check_rules(new_password, context=owner.context, least=owner.least)
     temporary = owner.login.temporary_password_hash
     if temporary and await hasher.verify(temporary, new_password):
         raise PasswordRefused("Choose another password than the temporary one.")
@@ -101,10 +118,14 @@ async def choose(
         stored = await sessions.lock_password_token(tx.conn, reference, tx.now)
         if login is None or not login.active or login.reported_at is not None or stored is None:
             raise _EXPIRED[purpose]
-        await _set(tx, login, new_hash, PortalPasswordChanged(username=login.username, how=_HOW[purpose]))
+        how = "own" if purpose == "temporary" and login.temporary_password_hash is None else _HOW[purpose]
+        await _set(tx, login, new_hash, PortalPasswordChanged(username=login.username, how=how))
         await mails.password_changed(tx, login, owner.agency)
         if await sign_in_budgets.renew(tx, "portal", login.id):
             await tx.append(PortalLoginUnlocked(username=login.username), subject_of(login))
+        asked = await second_steps.asked_of(tx, owner.agency, of_login(login), origin)
+        if asked is not None:
+            return asked
         return await begin_session(tx, owner.agency, login, signer=signer, origin=origin, with_cookie=with_cookie)
 
 
@@ -119,7 +140,8 @@ async def _owner_by_token(work: Work, reference: Reference, purpose: PasswordTok
 
 async def _owner(conn: Connection, agency_id: UUID, login: PortalLogin) -> _Owner:
     agency = await agencies.by_id(conn, agency_id)
-    return _Owner(agency, login, await clients.names(conn, login.client_id))
+    has_factor = bool(await second_factors.methods_of(conn, "portal", login.id))
+    return _Owner(agency, login, await clients.names(conn, login.client_id), has_factor)
 
 
 async def _set(
@@ -128,6 +150,7 @@ async def _set(
     """The new password, and the end of everything that the old one opened, but for one session."""
     await portal_logins.set_own_password(tx.conn, login.id, password_hash, tx.now)
     await sessions.void_password_tokens(tx.conn, login.id, tx.now)
+    await second_factors.start_over(tx.conn, "portal", login.id, tx.now)
     await tx.append(event, subject_of(login))
     ended = await sessions.end_of_login(tx.conn, login.id, "revoked", tx.now, but=but)
     await tx.append_all([_revoked(login) for _ in ended])
@@ -160,11 +183,11 @@ async def change(
     owner = await _owner_by_id(work, actor)
     current = owner.login.password_hash
     if not await hasher.verify(current, current_password):
-        await _count_wrong(work, actor, owner)
+        await current_passwords.count_wrong(work, kind="portal", actor=actor)
         raise InvalidFields(FieldError("current_password", "This is not your current password."))
     if normalized(new_password) == normalized(current_password):
         raise PasswordRefused("Choose another password than the current one.")
-    await hasher.check_rules(new_password, context=owner.context)
+    await hasher.check_rules(new_password, context=owner.context, least=owner.least)
     new_hash = await hasher.hash(new_password)
     async with work.transaction(actor) as tx:
         login = await portal_logins.lock(tx.conn, owner.login.id)
@@ -176,20 +199,16 @@ async def change(
         changed = PortalPasswordChanged(username=login.username, how="own")
         await _set(tx, login, new_hash, changed, but=session.id)
         await mails.password_changed(tx, login, owner.agency)
-        return await _go_on(tx, owner.agency, login, session.id, signer, with_cookie=with_cookie)
+        cookie, tokens = await access.go_on(
+            tx, signer=signer, kind="portal", person_id=login.id, session_id=session.id, with_cookie=with_cookie
+        )
+        return SignedIn(owner.agency, session.id, cookie, tokens)
 
 
-async def _count_wrong(work: Work, actor: Actor, owner: _Owner) -> None:
-    """Whoever found an open session must not find out the password as well: it ends. Raises NotSignedIn."""
-    if actor.session_id is None:
-        raise NotSignedIn
-    async with work.transaction(actor) as tx:
-        wrong = await sessions.count_wrong_password(tx.conn, actor.session_id)
-        if wrong < FAILURES:
-            return
-        if await sessions.end(tx.conn, actor.session_id, "revoked", tx.now):
-            await tx.append(*_revoked(owner.login))
-    raise NotSignedIn
+@needs(Right.CHANGE_OWN_PASSWORD)
+async def least_of(work: Work, *, actor: Actor) -> int:
+    """How many characters the actor's password must have. Raises NotSignedIn."""
+    return (await _owner_by_id(work, actor)).least
 
 
 async def _owner_by_id(work: Work, actor: Actor) -> _Owner:
@@ -198,15 +217,3 @@ async def _owner_by_id(work: Work, actor: Actor) -> _Owner:
         if login is None:
             raise NotSignedIn
         return await _owner(conn, actor.agency_id, login)
-
-
-async def _go_on(
-    tx: Transaction, agency: Agency, login: PortalLogin, session_id: UUID, signer: Signer, *, with_cookie: bool
-) -> SignedIn:
-    await sessions.expire_refresh(tx.conn, session_id, tx.now)
-    if with_cookie:
-        cookie = SessionCookie.new(agency.id, session_id)
-        await sessions.rotate_secret(tx.conn, session_id, cookie.digest)
-        return SignedIn(agency, session_id, cookie, None)
-    tokens = await access.first_tokens(tx, signer=signer, kind="portal", person_id=login.id, session_id=session_id)
-    return SignedIn(agency, session_id, None, tokens)

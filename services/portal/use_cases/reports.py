@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from services.portal.use_cases.sign_in import actor_of, subject_of
-from shared.accounts import access, agencies, portal_logins, sessions
+from shared.accounts import access, agencies, portal_logins, second_factors, sessions
 from shared.accounts.access import Origin
 from shared.deliveries import store as deliveries
 from shared.errors import DomainError
@@ -51,6 +51,7 @@ async def report(work: Work, gate: Gate, *, token: str, origin: Origin) -> None:
             raise ReportExpired
         await portal_logins.report(tx.conn, login.id, tx.now)
         await sessions.void_password_tokens(tx.conn, login.id, tx.now)
+        await second_factors.start_over(tx.conn, "portal", login.id, tx.now)
         await tx.append(PortalLoginReported(username=login.username), subject_of(login))
         ended = await sessions.end_of_login(tx.conn, login.id, "revoked", tx.now)
         event = access.ended_event("portal", login.username, "revoked", person_id=login.id, client_id=login.client_id)

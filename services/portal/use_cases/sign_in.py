@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from uuid import UUID
+from dataclasses import dataclass, replace
 
-from shared.accounts import access, agencies, portal_logins, sessions, sign_in_budgets
-from shared.accounts.access import Origin, SessionCookie, Tokens
+from shared.accounts import access, agencies, portal_logins, second_factors, second_steps, sessions, sign_in_budgets
+from shared.accounts.access import Origin, SignedIn
 from shared.accounts.agencies import Agency
+from shared.accounts.factor_owners import of_login
 from shared.accounts.portal_logins import PortalLogin
+from shared.accounts.second_steps import SecondFactorRequired
 from shared.accounts.sign_in_budgets import FAILURES, Budget
 from shared.actors import Actor
 from shared.errors import BadCredentials, DomainError
@@ -16,6 +17,7 @@ from shared.events import Subject
 from shared.events.catalogue import PortalLoginLocked, PortalSessionRefused, PortalSessionStarted
 from shared.outbox import Transaction, Work
 from shared.security.gate import Gate
+from shared.security.password_rules import LEAST, length_of
 from shared.security.session_limits import PASSWORD_CHANGE
 from shared.security.tokens import NOBODY, Signer, new_reference
 
@@ -29,23 +31,17 @@ class TemporaryPasswordExpired(DomainError):
     status = 401
 
 
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """A session at its beginning, or after a change of password: with a cookie for the pages, or tokens for the API."""
-
-    agency: Agency
-    session_id: UUID
-    cookie: SessionCookie | None
-    tokens: Tokens | None
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class PasswordChangeRequired:
-    """A temporary password was right: ``token`` is good for choosing one's own, once, for ``expires_in`` seconds."""
+    """A temporary password was right, or one's own that is too short to be used alone.
+
+    ``token`` is good for choosing one's own, once, for ``expires_in`` seconds.
+    """
 
     agency: Agency
     token: str
     expires_in: int
+    too_short: bool = False
 
 
 async def sign_in(
@@ -58,8 +54,10 @@ async def sign_in(
     password: str,
     origin: Origin,
     with_cookie: bool,
-) -> SignedIn | PasswordChangeRequired:
+) -> SignedIn | PasswordChangeRequired | SecondFactorRequired:
     """Begin a session; with a temporary password none begins, and the answer is what it takes to choose one's own.
+
+    None begins either while a second factor is to be shown, or set up.
 
     Raises NotContracted, TemporaryPasswordExpired, TooManyAttempts, Busy, and BadCredentials, the same for whatever
     else is wrong and after the same work.
@@ -82,11 +80,11 @@ async def sign_in(
         current = await portal_logins.lock(tx.conn, login.id if login else NOBODY)
         proved = proved and _stored(current) == _stored(login)
         result = await _decide(
-            tx, agency, current, proved=proved, signer=signer, origin=origin, with_cookie=with_cookie
+            tx, agency, current, password, proved=proved, signer=signer, origin=origin, with_cookie=with_cookie
         )
     if isinstance(result, DomainError):
         raise result
-    if isinstance(result, SignedIn) and login is not None and login.password_hash is not None:
+    if not isinstance(result, PasswordChangeRequired) and login is not None and login.password_hash is not None:
         renewed = await gate.renewed(login.password_hash, password)
         if renewed is not None:
             async with work.pool.transaction(agency.id) as conn:
@@ -105,12 +103,13 @@ async def _decide(
     tx: Transaction,
     agency: Agency,
     login: PortalLogin | None,
+    password: str,
     *,
     proved: bool,
     signer: Signer,
     origin: Origin,
     with_cookie: bool,
-) -> SignedIn | PasswordChangeRequired | DomainError:
+) -> SignedIn | PasswordChangeRequired | SecondFactorRequired | DomainError:
     """What a password comes to. Refusals are answered, not raised: their event has to be committed."""
     if login is None:
         await tx.append(PortalSessionRefused(username=None, reason="unknown_username"), subject_of(login))
@@ -122,14 +121,37 @@ async def _decide(
     if not proved:
         await _count(tx, login, budget)
         return BadCredentials()
-    await sign_in_budgets.passed(tx, "portal", login.id, budget)
     state = login.password_state(tx.now)
+    if state == "own":
+        return await _admit(tx, agency, login, password, signer=signer, origin=origin, with_cookie=with_cookie)
+    await sign_in_budgets.passed(tx, "portal", login.id, budget)
     if state == "temporary_expired":
         refused = PortalSessionRefused(username=login.username, reason="temporary_password_expired")
         await tx.append(refused, subject_of(login))
         return TemporaryPasswordExpired()
-    if state == "temporary":
-        return await _require_change(tx, agency, login)
+    return await _require_change(tx, agency, login)
+
+
+async def _admit(
+    tx: Transaction,
+    agency: Agency,
+    login: PortalLogin,
+    password: str,
+    *,
+    signer: Signer,
+    origin: Origin,
+    with_cookie: bool,
+) -> SignedIn | PasswordChangeRequired | SecondFactorRequired:
+    """What else is asked of somebody who has shown their own password."""
+    if length_of(password) < LEAST and not await second_factors.methods_of(tx.conn, "portal", login.id):
+        # It was chosen beside a second factor, which is gone.
+        return replace(await _require_change(tx, agency, login), too_short=True)
+    asked = await second_steps.asked_of(tx, agency, of_login(login), origin)
+    if asked is not None:
+        # Wrong codes must not be forgiven by a right password, so what went wrong still counts.
+        return asked
+    budget = await sign_in_budgets.lock(tx, "portal", login.id, origin.device)
+    await sign_in_budgets.passed(tx, "portal", login.id, budget)
     return await begin_session(tx, agency, login, signer=signer, origin=origin, with_cookie=with_cookie)
 
 

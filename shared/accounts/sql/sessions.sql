@@ -57,6 +57,10 @@ update accounts.sessions set ended_at = $2, end_reason = $3
 where portal_login_id = $1 and ended_at is null and id is distinct from $4
 returning id;
 
+-- name: end_of_staff
+-- All open sessions of a staff user end.
+update accounts.sessions set ended_at = $2, end_reason = $3 where staff_user_id = $1 and ended_at is null returning id;
+
 -- name: overdue
 -- Sessions that nobody ended: idle for too long, or past their absolute limit. Those that another sweep holds are left to it.
 select s.id, s.agency_id, s.staff_user_id, s.portal_login_id, s.expires_at <= $1 as past_limit,

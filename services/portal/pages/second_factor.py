@@ -1,0 +1,27 @@
+"""The pages of second factors, in the portal's frame."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from services.portal.keys import VISITOR
+from services.portal.pages.visitors import DOOR, agency_of, for_visitors
+from shared.factor_pages import FactorPages, Reader
+from shared.second_step_pages import SecondStepPages
+
+_FRAME: Final = "portal.html"
+
+
+def _reader(request: web.Request) -> Reader:
+    visitor = request[VISITOR]
+    return Reader(visitor.actor, visitor.cookie, visitor.me.agency)
+
+
+def _no_crumbs(request: web.Request, title: str) -> None:
+    """The portal's menu shows all of its pages."""
+
+
+SECOND_STEP_PAGES: Final = SecondStepPages(DOOR, _FRAME, agency_of)
+FACTOR_PAGES: Final = FactorPages(DOOR, _FRAME, for_visitors, _reader, _no_crumbs)
