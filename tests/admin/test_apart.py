@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import pytest
 from aiohttp import web
@@ -26,10 +27,21 @@ BODIES: dict[tuple[str, str], Any] = {
     ("GET", "/api/v1/portal-logins/{id}/deliveries"): None,
     ("POST", "/api/v1/portal-logins/{id}/unlock"): {},
     ("POST", "/api/v1/portal-logins/{id}/sign-out"): {},
+    ("POST", "/api/v1/portal-logins/{id}/second-factor/reset"): {"reason": "Lost the phone"},
+    ("POST", "/api/v1/staff/{id}/second-factor/reset"): {"reason": "Lost the phone"},
     ("DELETE", "/api/v1/sessions/{id}"): None,
+    ("DELETE", "/api/v1/second-factor/devices/{id}"): None,
 }
 # Opened without a session, about nobody.
-PUBLIC = {"/api/v1/token", "/api/v1/token/refresh", "/.well-known/jwks.json", "/openapi.json"}
+PUBLIC = {
+    "/api/v1/token",
+    "/api/v1/token/refresh",
+    "/api/v1/token/second-factor",
+    "/api/v1/token/second-factor/totp",
+    "/api/v1/token/second-factor/totp/confirm",
+    "/.well-known/jwks.json",
+    "/openapi.json",
+}
 
 
 @dataclass
@@ -41,29 +53,56 @@ class Elsewhere:
     login: dict[str, Any]
     case_id: str
     session_id: str
+    staff_id: str
+    device_id: str
 
     def id_for(self, path: str) -> str:
-        if "/sessions/" in path:
-            return self.session_id
+        for part, found in (
+            ("/sessions/", self.session_id),
+            ("/devices/", self.device_id),
+            ("/staff/", self.staff_id),
+        ):
+            if part in path:
+                return found
         return self.login["id"] if "/portal-logins/{id}" in path else str(self.client.id)
 
 
 @pytest.fixture
 async def elsewhere(http: Http, town: Town) -> Elsewhere:
     agency = await town.world.agency("lakeside", name="Lakeside")
-    await town.world.staff(agency, "theirs")
+    person = await town.world.staff(agency, "theirs")
+    device = await a_second_factor(town, agency, person.user.id)
     client = await town.world.client(agency, first_name="Zebulon", last_name="Quagmire")
     theirs = Api(http)
     await theirs.sign_in("theirs", "lakeside")
     login = await theirs.login(client, username="zebulon", email="zebulon@example.org")
     session = (await theirs.get("sessions")).json["items"][0]["id"]
     [case_id] = await town.world.case_ids(agency, client)
-    return Elsewhere(agency, client, login, str(case_id), session)
+    return Elsewhere(agency, client, login, str(case_id), session, str(person.user.id), device)
+
+
+async def a_second_factor(town: Town, agency: Agency, person_id: UUID) -> str:
+    """Rows as a second factor has them, without one that would be asked for; answers a remembered device's id."""
+    await town.execute(
+        "insert into accounts.recovery_codes (digest, agency_id, kind, person_id, created_at)"
+        " values ('x', $1, 'staff', $2, now())",
+        agency.id,
+        person_id,
+    )
+    [row] = await town.rows(
+        "insert into accounts.remembered_devices (id, agency_id, kind, person_id, digest, created_at, last_used_at,"
+        " expires_at) values (gen_random_uuid(), $1, 'staff', $2, 'x', now(), now(), now() + interval '30 days')"
+        " returning id",
+        agency.id,
+        person_id,
+    )
+    return str(row["id"])
 
 
 async def kept(town: Town, elsewhere: Elsewhere) -> str:
     """Everything that the other agency has, but for when its session was seen."""
     tables = ("clients", "portal_logins", "sessions", "password_tokens", "sign_in_budgets", "staff_users", "outbox")
+    tables += ("recovery_codes", "remembered_devices", "totp_authenticators", "half_sign_ins")
     found = {
         table: await town.rows(
             f"select to_jsonb(t) - 'last_seen_at' - 'published_at' - 'confirmed_at' as row"
@@ -92,6 +131,8 @@ async def test_every_address_of_the_api_that_names_something_is_walked(http: Htt
 
 
 async def test_the_api_tells_and_changes_nothing_of_another_agency(api: Api, town: Town, elsewhere: Elsewhere) -> None:
+    # With all the rights that somebody can have here.
+    await town.execute("update accounts.staff_users set role = 'agency_admin'")
     before = await kept(town, elsewhere)
     for (method, path), body in BODIES.items():
         answer = await api.call(method, path.replace("{id}", elsewhere.id_for(path)), body)
@@ -112,6 +153,7 @@ async def test_the_api_answers_nothing_without_a_staff_session(http: Http, api: 
 
 
 async def test_pages_tell_and_change_nothing_of_another_agency(http: Http, town: Town, elsewhere: Elsewhere) -> None:
+    await town.execute("update accounts.staff_users set role = 'agency_admin'")
     browser = Browser(http)
     await browser.sign_in()
     token = (await browser.get("sessions")).form()["csrf_token"]
@@ -128,8 +170,9 @@ async def test_pages_tell_and_change_nothing_of_another_agency(http: Http, town:
         assert page.status in ({404} if method == "GET" else {400, 404, 422}), (method, address, page.status)
         assert not tells(page.text), (method, address)
     assert walked >= 10
-    for path in ("sessions/end",):
-        page = await browser.post(path, {"csrf_token": token, "session": elsewhere.session_id})
+    for path in ("sessions/end", "sign-in-security/forget"):
+        ids = {"session": elsewhere.session_id} if "sessions" in path else {"device": elsewhere.device_id}
+        page = await browser.post(path, {"csrf_token": token, **ids})
         assert page.status == 404
     assert await kept(town, elsewhere) == before
 

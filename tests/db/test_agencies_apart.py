@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import asyncpg
 import pytest
 
@@ -70,6 +72,11 @@ async def test_a_row_of_another_agency_cannot_be_written(world: World, admin_poo
         ("portico_audit", "select secret_digest from accounts.sessions"),
         ("portico_relay", "select password_hash from accounts.portal_logins"),
         ("portico_relay", "select sealed_secret from mail.deliveries"),
+        ("portico_audit", "select sealed_seed from accounts.totp_authenticators"),
+        ("portico_relay", "select sealed_seed from accounts.totp_authenticators"),
+        ("portico_notifier", "select digest from accounts.recovery_codes"),
+        ("portico_audit", "select digest from accounts.remembered_devices"),
+        ("portico_portal", "update accounts.agencies set second_factor_of_staff = true"),
     ],
 )
 async def test_a_role_cannot_read_what_it_does_not_need(database: Database, role: str, query: str) -> None:
@@ -94,6 +101,29 @@ async def test_the_portal_cannot_touch_a_staff_session(world: World, admin_pool:
     async with portal_pool.transaction(agency.id) as conn:
         assert await conn.fetch("select id from accounts.sessions") == []
         assert await conn.execute("update accounts.sessions set ended_at = now(), end_reason = 'x'") == "UPDATE 0"
+
+
+async def test_the_portal_cannot_touch_a_second_factor_of_staff(
+    world: World, admin_pool: Pool, portal_pool: Pool
+) -> None:
+    agency = await world.agency()
+    person = await world.staff(agency)
+    inserts = {
+        "totp_authenticators": "(agency_id, kind, person_id) values ($1, 'staff', $2)",
+        "recovery_codes": "(digest, agency_id, kind, person_id, created_at) values ('x', $1, 'staff', $2, now())",
+        "half_sign_ins": "(digest, agency_id, kind, person_id, issued_at, expires_at)"
+        " values ('x', $1, 'staff', $2, now(), now())",
+        "remembered_devices": "(id, digest, agency_id, kind, person_id, created_at, last_used_at, expires_at)"
+        " values (gen_random_uuid(), 'x', $1, 'staff', $2, now(), now(), now())",
+    }
+    for table, values in inserts.items():
+        async with admin_pool.transaction(agency.id) as conn:
+            await conn.execute(f"insert into accounts.{table} {values}", agency.id, person.user.id)
+        async with portal_pool.transaction(agency.id) as conn:
+            assert await conn.fetch(f"select kind from accounts.{table}") == []
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with portal_pool.transaction(agency.id) as conn:
+                await conn.execute(f"insert into accounts.{table} {values}", agency.id, uuid4())
 
 
 async def test_a_service_publishes_keys_only_under_its_own_name(portal_pool: Pool) -> None:

@@ -21,7 +21,10 @@ from tests.notifier.smtp import Caught
 
 EXPIRES = datetime(2026, 11, 27, 14, 30, tzinfo=UTC)
 TOKEN = "0123456789abcdef0123456789abcdef.AbCdEfGhIjKlMnOpQrStUvWxYz0123456789_-AbCdE"
-MAILS = ("temporary_password", "password_reset", "password_changed", "username", "email_changed")
+MAILS = (
+    *("temporary_password", "password_reset", "password_changed", "username", "email_changed"),
+    *("second_factor_changed", "second_factor_reset"),
+)
 INJECTION = "=?utf-8?q?x=0ABcc=3A=20evil=40example.org?="
 HEADERS = {
     *("From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted"),

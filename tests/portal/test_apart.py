@@ -15,6 +15,9 @@ from tests.support.people import World
 PUBLIC = {
     ("POST", "/api/v1/token"),
     ("POST", "/api/v1/token/refresh"),
+    ("POST", "/api/v1/token/second-factor"),
+    ("POST", "/api/v1/token/second-factor/totp"),
+    ("POST", "/api/v1/token/second-factor/totp/confirm"),
     ("POST", "/api/v1/password"),
     ("POST", "/api/v1/password/forgot"),
     ("POST", "/api/v1/password/reset"),

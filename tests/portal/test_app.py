@@ -34,6 +34,15 @@ async def test_what_is_routed_is_documented_and_the_other_way_round(portal: Port
         ("post", "/api/v1/token"),
         ("post", "/api/v1/token/refresh"),
         ("post", "/api/v1/token/revoke"),
+        ("post", "/api/v1/token/second-factor"),
+        ("post", "/api/v1/token/second-factor/totp"),
+        ("post", "/api/v1/token/second-factor/totp/confirm"),
+        ("get", "/api/v1/second-factor"),
+        ("post", "/api/v1/second-factor/totp"),
+        ("post", "/api/v1/second-factor/totp/confirm"),
+        ("post", "/api/v1/second-factor/totp/remove"),
+        ("post", "/api/v1/second-factor/recovery-codes"),
+        ("delete", "/api/v1/second-factor/devices/{id}"),
         ("post", "/api/v1/password"),
         ("post", "/api/v1/password/forgot"),
         ("post", "/api/v1/password/reset"),
@@ -53,6 +62,8 @@ async def test_every_problem_has_a_page_that_explains_it(portal: Portal) -> None
     for name in (
         *("temporary-password-expired", "password-change-expired", "reset-expired", "password-refused"),
         "email-confirm-expired",
+        *("wrong-code", "second-factor-expired", "set-up-expired", "no-second-factor"),
+        *("second-factor-needed", "password-too-short"),
     ):
         assert (await portal.http.get(f"/problems/{name}")).status == 200, name
 

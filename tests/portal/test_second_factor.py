@@ -431,7 +431,7 @@ async def test_with_a_second_factor_eight_characters_are_enough(portal: Portal, 
     removed = await portal.api(
         "second-factor/totp/remove", {"current_password": SHORT_PASSWORD}, token=tokens["access_token"]
     )
-    assert await problem(removed) == (422, "password-too-short")
+    assert await problem(removed) == (409, "password-too-short")
 
 
 async def test_without_the_second_factor_a_short_password_leads_to_a_longer_one(

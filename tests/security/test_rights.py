@@ -11,8 +11,9 @@ from uuid import uuid4
 
 import pytest
 
-from services.admin.use_cases import documents, face_sheets, portal_logins
+from services.admin.use_cases import documents, face_sheets, portal_logins, second_factor, sign_in_rules
 from services.portal.use_cases import passwords
+from shared.accounts import own_factors
 from shared.actors import Actor
 from shared.errors import NotAllowed
 from shared.outbox import Work
@@ -31,7 +32,7 @@ def use_cases(*modules: ModuleType) -> Iterator[tuple[str, Any]]:
                 yield f"{module.__name__}.{name}", found
 
 
-STAFFS = dict(use_cases(documents, face_sheets, portal_logins))
+STAFFS = dict(use_cases(documents, face_sheets, portal_logins, second_factor, sign_in_rules))
 
 
 def test_the_walk_finds_the_use_cases() -> None:
@@ -52,8 +53,8 @@ async def test_what_staff_do_is_closed_to_everybody_else(name: str, admin_work: 
 
 
 def test_a_password_is_changed_by_its_owner() -> None:
-    [(_, change)] = use_cases(passwords)
-    assert change.needs is Right.CHANGE_OWN_PASSWORD
+    for _, found in use_cases(passwords):
+        assert found.needs is Right.CHANGE_OWN_PASSWORD
     assert [holder for holder, rights in RIGHTS.items() if Right.CHANGE_OWN_PASSWORD in rights] == ["portal_login"]
 
 
@@ -61,7 +62,17 @@ def test_the_table_is_as_agencies_know_the_roles() -> None:
     assert not allowed(STAFF, Right.READ_LOGS_OF_ALL)
     assert allowed(replace(STAFF, role="supervisor"), Right.READ_LOGS_OF_ALL)
     assert RIGHTS["staff"] < RIGHTS["supervisor"] <= RIGHTS["agency_admin"]
-    assert not RIGHTS["portal_login"] & RIGHTS["agency_admin"]
+    assert RIGHTS["portal_login"] & RIGHTS["agency_admin"] == {Right.MANAGE_OWN_SECOND_FACTOR}
+    for right in (Right.MANAGE_STAFF, Right.MANAGE_AGENCY):
+        assert [holder for holder, rights in RIGHTS.items() if right in rights] == ["agency_admin"]
+
+
+def test_a_second_factor_is_its_owners() -> None:
+    found = dict(use_cases(own_factors))
+    assert len(found) >= 7
+    assert {use_case.needs for use_case in found.values()} == {Right.MANAGE_OWN_SECOND_FACTOR}
+    for holder in ("operator", "system"):
+        assert Right.MANAGE_OWN_SECOND_FACTOR not in RIGHTS[holder]
     assert not RIGHTS["system"]
 
 

@@ -13,6 +13,8 @@ from services.admin.api.portal_logins import (
     unlock_portal_login,
     update_portal_login,
 )
+from services.admin.api.second_factors import reset_second_factor_of_login, reset_second_factor_of_staff
+from services.admin.api.sign_in_rules import get_sign_in_rules, update_sign_in_rules
 from services.admin.api.tokens import create_token
 from shared.factor_api import factor_routes
 from shared.session_api import session_routes
@@ -34,4 +36,8 @@ def api_routes() -> list[web.RouteDef]:
         web.post("/api/v1/portal-logins/{id}/unlock", unlock_portal_login),
         web.post("/api/v1/portal-logins/{id}/sign-out", sign_out_portal_login),
         web.get("/api/v1/portal-logins/{id}/deliveries", list_deliveries),
+        web.post("/api/v1/portal-logins/{id}/second-factor/reset", reset_second_factor_of_login),
+        web.post("/api/v1/staff/{id}/second-factor/reset", reset_second_factor_of_staff),
+        web.get("/api/v1/sign-in-rules", get_sign_in_rules),
+        web.patch("/api/v1/sign-in-rules", update_sign_in_rules),
     ]

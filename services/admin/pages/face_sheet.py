@@ -23,6 +23,7 @@ from shared.http.times import short_time
 # What a redirect has the page say; the address carries the key and no words.
 _NOTICES = {
     "updated": "The face sheet was updated.",
+    "factor-removed": "The second step was removed. The owner is told by e-mail.",
     "unlocked": "The portal login is not locked any more.",
     "signed-out": "The portal login was signed out everywhere.",
 }

@@ -1,14 +1,38 @@
-"""The menus: Main Menu, Admissions Menu, Reports Menu."""
+"""The menus: Main Menu, Admissions Menu, Reports Menu, and Administration Menu for an agency's admins."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Final
+
 from aiohttp import web
 
+from services.admin.keys import VISITOR
 from services.admin.pages.visitors import for_staff, url
+from shared.errors import NotAllowed
 from shared.http.pages import render, see_other
+from shared.rights import Right, allowed
 
 MAIN, ADMISSIONS, REPORTS = "Main Menu", "Admissions Menu", "Reports Menu"
+ADMINISTRATION = "Administration Menu"
 FACE_SHEET, DOCUMENT_CENTER = "Face Sheet", "Document Center"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A page of a menu, for whoever has the right that opens it."""
+
+    label: str
+    page: str
+    text: str
+    right: Right
+
+
+SIGN_IN_RULES: Final = Entry(
+    "Sign-in Rules", "sign-in-rules", "Who has to sign in with a second step.", Right.MANAGE_AGENCY
+)
+
+ADMINISTRATION_ENTRIES: Final[tuple[Entry, ...]] = (SIGN_IN_RULES,)
 
 Crumbs = list[tuple[str, str | None]]
 
@@ -28,6 +52,17 @@ def reports(request: web.Request) -> tuple[str, str]:
     return REPORTS, url(request, "reports")
 
 
+def administration(request: web.Request) -> tuple[str, str]:
+    """The Administration Menu on the way to a page."""
+    return ADMINISTRATION, url(request, "administration")
+
+
+def _administration_cards(request: web.Request) -> list[tuple[str, str, str]]:
+    actor = request[VISITOR].actor
+    entries = [entry for entry in ADMINISTRATION_ENTRIES if allowed(actor, entry.right)]
+    return [(entry.label, url(request, entry.page), entry.text) for entry in entries]
+
+
 @for_staff
 async def main_menu(request: web.Request) -> web.StreamResponse:
     """Where everything begins."""
@@ -35,6 +70,8 @@ async def main_menu(request: web.Request) -> web.StreamResponse:
         (ADMISSIONS, url(request, "admissions"), "Face sheets and portal logins of your clients."),
         (REPORTS, url(request, "reports"), "What was changed, when and by whom."),
     ]
+    if _administration_cards(request):
+        cards.append((ADMINISTRATION, url(request, "administration"), "How your agency uses this system."))
     return render(request, "menu.html", title=MAIN, cards=cards, crumbs=[])
 
 
@@ -54,6 +91,16 @@ async def reports_menu(request: web.Request) -> web.StreamResponse:
     ]
     crumbs = crumbs_to(request, (REPORTS, None))
     return render(request, "menu.html", title=REPORTS, cards=cards, crumbs=crumbs)
+
+
+@for_staff
+async def administration_menu(request: web.Request) -> web.StreamResponse:
+    """The Administration Menu. Raises NotAllowed for whoever has nothing to do there."""
+    cards = _administration_cards(request)
+    if not cards:
+        raise NotAllowed
+    crumbs = crumbs_to(request, (ADMINISTRATION, None))
+    return render(request, "menu.html", title=ADMINISTRATION, cards=cards, crumbs=crumbs)
 
 
 async def without_slash(request: web.Request) -> web.StreamResponse:

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from services.admin.pages import change_log, documents, editing, face_sheet, menus, own_sessions, searching, signing_in
+from services.admin.pages import (
+    change_log,
+    documents,
+    editing,
+    face_sheet,
+    factor_reset,
+    menus,
+    own_sessions,
+    searching,
+    sign_in_rules,
+    signing_in,
+)
 from services.admin.pages.documents import CHANGES, NO_CASE
+from services.admin.pages.menus import SIGN_IN_RULES
 from services.admin.pages.second_factor import FACTOR_PAGES, SECOND_STEP_PAGES
 
 # As agencies' slugs are; anything else is no address of ours.
@@ -30,6 +42,9 @@ def page_routes() -> list[web.RouteDef]:
         web.post(f"{_SLUG}/{own_sessions.PAGE}/end-others", own_sessions.end_others),
         web.get(f"{_SLUG}/admissions", menus.admissions_menu),
         web.get(f"{_SLUG}/reports", menus.reports_menu),
+        web.get(f"{_SLUG}/administration", menus.administration_menu),
+        web.get(f"{_SLUG}/{SIGN_IN_RULES.page}", sign_in_rules.show),
+        web.post(f"{_SLUG}/{SIGN_IN_RULES.page}", sign_in_rules.submit),
         web.get(f"{_SLUG}/face-sheet", searching.show_face_sheet_search),
         web.post(f"{_SLUG}/face-sheet", searching.search_face_sheet),
         web.get(f"{_SLUG}/clients/{{id}}", face_sheet.show),
@@ -37,6 +52,8 @@ def page_routes() -> list[web.RouteDef]:
         web.post(f"{_SLUG}/clients/{{id}}/edit", editing.submit),
         web.post(f"{_SLUG}/clients/{{id}}/unlock", face_sheet.unlock),
         web.post(f"{_SLUG}/clients/{{id}}/sign-out", face_sheet.sign_out),
+        web.get(f"{_SLUG}/clients/{{id}}/second-factor", factor_reset.show),
+        web.post(f"{_SLUG}/clients/{{id}}/second-factor", factor_reset.submit),
         web.get(f"{_SLUG}/document-center", searching.show_document_search),
         web.post(f"{_SLUG}/document-center", searching.search_document),
         web.get(_FILE, documents.show_client),

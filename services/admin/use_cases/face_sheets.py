@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
 from services.admin.use_cases.portal_logins import end_sessions
-from shared.accounts import agencies, clients, field_blocks, portal_logins, sessions
+from shared.accounts import agencies, clients, field_blocks, portal_logins, second_factors, sessions
 from shared.accounts.agencies import Agency
 from shared.accounts.clients import Case, Client, ClientFound, ClientNumberTaken, DynamicFields
 from shared.accounts.field_blocks import Block
@@ -53,6 +53,8 @@ class FaceSheet:
     logins: Sequence[PortalLogin]
     # How many sessions of each login are open now; those with none are left out.
     open_sessions: Mapping[UUID, int]
+    # The logins that have a second factor.
+    second_factors: Set[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,7 @@ async def _read(tx: Transaction, client_id: UUID) -> FaceSheet:
         blocks=await field_blocks.of_agency(tx.conn),
         logins=await portal_logins.of_client(tx.conn, client_id),
         open_sessions=await sessions.open_of_client(tx.conn, client_id, tx.now),
+        second_factors=await second_factors.of_client(tx.conn, client_id),
     )
 
 
