@@ -58,6 +58,13 @@ def sent(mail: str = "temporary_password", *, of: Words | None = None, by: Headi
     return Caught("", [], on_the_wire(Letters().write(mail, of or words()), by or heading()))
 
 
+def test_a_mail_about_a_second_factor_says_what_was_changed() -> None:
+    mail = sent("second_factor_changed", of=words(detail="A recovery code was used", secret=TOKEN))
+    for part in (mail.text, mail.html):
+        assert "A recovery code was used" in part
+        assert TOKEN in part
+
+
 class Page(HTMLParser):
     """What an HTML part refers to, and its language."""
 
