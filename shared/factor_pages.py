@@ -25,14 +25,14 @@ from shared.accounts.own_factors import (
 from shared.accounts_service import FACTORS, WORK
 from shared.actors import Actor
 from shared.errors import DomainError, InvalidFields, NotFound
-from shared.http.csrf import check_csrf, csrf_token
+from shared.http.csrf import check_csrf
 from shared.http.devices import device_of
 from shared.http.fields import Body, Password
 from shared.http.forms import Form, read_form
 from shared.http.pages import render, see_other
 from shared.http.times import short_time
 from shared.page_door import PageDoor
-from shared.second_step_pages import Code, set_up_context
+from shared.second_step_pages import APP_ON, Code, set_up_context
 
 PAGE: Final = "sign-in-security"
 TITLE: Final = "Sign-in Security"
@@ -112,14 +112,15 @@ REMOVE: Final = _Asking(
 class FactorPages:
     """The same pages for staff and for portal logins, in the frame of each.
 
-    ``guard`` makes a page one for people who are signed in, ``reader`` tells who they are, and ``crumbs`` the way to
-    the page of that title, where the frame shows one.
+    ``guard`` makes a page one for people who are signed in, ``reader`` tells who they are, ``renew`` is told
+    of their new cookie, and ``crumbs`` is the way to the page of that title, where the frame shows one.
     """
 
     door: PageDoor
     frame: str
     guard: Callable[[Handler], Handler]
     reader: Callable[[web.Request], Reader]
+    renew: Callable[[web.Request, SessionCookie], None]
     crumbs: Callable[[web.Request, str], Any]
 
     def routes(self, slug: str) -> list[web.RouteDef]:
@@ -193,7 +194,7 @@ class FactorPages:
         try:
             if form.model is not None:
                 changed = await own_factors.confirm(work, factors, actor=actor, code=form.model.code, with_cookie=True)
-                return self._codes_page(request, changed)
+                return self._codes_page(request, changed, APP_ON)
         except InvalidFields as error:
             form = form.refused(error.errors)
         except SetUpExpired as error:
@@ -218,7 +219,7 @@ class FactorPages:
             return self._ask(request, CODES, form.refused(error.errors))
         except NoSecondFactor as error:
             return self._ask(request, CODES, _about_all(form, error))
-        return self._codes_page(request, changed)
+        return self._codes_page(request, changed, "The codes that you had before do not work any more.")
 
     async def remove(self, request: web.Request) -> web.StreamResponse:
         """The app is asked for no more."""
@@ -278,15 +279,18 @@ class FactorPages:
             **set_up_context(set_up),
         )
 
-    def _codes_page(self, request: web.Request, changed: FactorsChanged) -> web.Response:
+    def _codes_page(self, request: web.Request, changed: FactorsChanged, notice: str) -> web.Response:
         cookie = changed.session.cookie
-        context: dict[str, Any] = {}
         if cookie is not None:
-            # The page's own forms belong to the cookie that comes with it.
-            context = {"csrf_token": csrf_token(cookie.digest)}
-        go_on = self.door.url(request, PAGE)
+            # The forms of this very page belong to the cookie that comes with it.
+            self.renew(request, cookie)
         response = self._page(
-            request, "recovery_codes.html", "Your recovery codes", codes=changed.recovery_codes, go_on=go_on, **context
+            request,
+            "recovery_codes.html",
+            "Your recovery codes",
+            codes=changed.recovery_codes,
+            notice=notice,
+            go_on=self.door.url(request, PAGE),
         )
         self.door.admit(request, response, changed.session)
         return response

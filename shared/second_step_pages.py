@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import segno
 from aiohttp import web
@@ -23,9 +23,11 @@ from shared.http.forms import Form, read_form
 from shared.http.pages import render, see_other, with_retry_after
 from shared.page_door import SECOND_STEP, PageDoor
 from shared.security.throttle import TooManyAttempts
+from shared.security.tokens import parse_reference
 from shared.security.totp import in_groups
 
 Code = Annotated[str, Field(max_length=100)]
+APP_ON: Final = "From now on we ask for a code from your app when you sign in."
 
 
 class SecondStepForm(Body):
@@ -76,8 +78,7 @@ class SecondStepPages:
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """The page that asks for a code; whoever has no second factor yet is told to set one up."""
-        await self.agency_of(request)
-        token = self.door.second_step_cookie(request).read(request)
+        token = await self._token(request)
         if token is None:
             return self._too_late(request)
         try:
@@ -90,8 +91,7 @@ class SecondStepPages:
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """Show a code, and go in."""
-        await self.agency_of(request)
-        token = self.door.second_step_cookie(request).read(request)
+        token = await self._token(request)
         if token is None:
             return self._too_late(request)
         form = await self._form(request, SecondStepForm, token)
@@ -119,8 +119,7 @@ class SecondStepPages:
 
     async def begin(self, request: web.Request) -> web.StreamResponse:
         """The shared secret, to be put into an app."""
-        await self.agency_of(request)
-        token = self.door.second_step_cookie(request).read(request)
+        token = await self._token(request)
         if token is None:
             return self._too_late(request)
         form = await self._form(request, BeginSetUpForm, token)
@@ -134,8 +133,7 @@ class SecondStepPages:
 
     async def confirm(self, request: web.Request) -> web.StreamResponse:
         """The first code of the app; the session begins and the recovery codes are shown once."""
-        await self.agency_of(request)
-        token = self.door.second_step_cookie(request).read(request)
+        token = await self._token(request)
         if token is None:
             return self._too_late(request)
         form = await self._form(request, FirstCodeForm, token)
@@ -151,7 +149,7 @@ class SecondStepPages:
                     work, factors, token=token, code=form.model.code, origin=origin, with_cookie=True
                 )
                 codes = entered.recovery_codes
-                page = render(request, "recovery_codes.html", frame=self.frame, codes=codes, go_on=next_path, crumbs=[])
+                page = self._page(request, "recovery_codes.html", token, codes=codes, notice=APP_ON, go_on=next_path)
                 return self._enter(request, page, entered)
         except WrongCode as error:
             form = Form(form.values, {"code": error.message}, None)
@@ -162,6 +160,13 @@ class SecondStepPages:
         except (SecondFactorExpired, SetUpExpired):
             return self._too_late(request)
         return self._set_up_page(request, token, set_up, form, next_path)
+
+    async def _token(self, request: web.Request) -> str | None:
+        """The token of a sign-in at this address's agency that waits for its second step."""
+        agency = await self.agency_of(request)
+        token = self.door.second_step_cookie(request).read(request)
+        reference = parse_reference(token) if token else None
+        return token if reference is not None and reference.agency_id == agency.id else None
 
     async def _form(self, request: web.Request, model: type[Any], token: str) -> Form[Any]:
         form = await read_form(request, model)

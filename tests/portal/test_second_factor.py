@@ -698,6 +698,8 @@ async def test_pages_make_new_codes_and_remove_the_app(portal: Portal, town: Tow
     form = {"csrf_token": csrf_of(asking), "current_password": OWN_PASSWORD}
     made = await page_of(await portal.post("/riverside/sign-in-security/recovery-codes", form))
     assert not set(codes_in(made)) & set(codes)
+    assert "The codes that you had before do not work any more." in made
+    assert csrf_of(made) == csrf_of(await page_of(await portal.get("/riverside/"))), "its way out works"
     asking = await page_of(await portal.get("/riverside/sign-in-security/remove"))
     form["csrf_token"] = csrf_of(asking)
     removed = await portal.post("/riverside/sign-in-security/remove", form)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
@@ -9,6 +10,7 @@ from aiohttp import web
 from services.admin.keys import VISITOR
 from services.admin.pages.menus import Crumbs, crumbs_to
 from services.admin.pages.visitors import DOOR, agency_of, for_staff, url
+from shared.accounts.access import SessionCookie
 from shared.factor_pages import PAGE, TITLE, FactorPages, Reader
 from shared.second_step_pages import SecondStepPages
 
@@ -20,6 +22,10 @@ def _reader(request: web.Request) -> Reader:
     return Reader(visitor.actor, visitor.cookie, visitor.agency)
 
 
+def _renew(request: web.Request, cookie: SessionCookie) -> None:
+    request[VISITOR] = replace(request[VISITOR], cookie=cookie)
+
+
 def _crumbs(request: web.Request, title: str) -> Crumbs:
     if title == TITLE:
         return crumbs_to(request, (TITLE, None))
@@ -27,4 +33,4 @@ def _crumbs(request: web.Request, title: str) -> Crumbs:
 
 
 SECOND_STEP_PAGES: Final = SecondStepPages(DOOR, _FRAME, agency_of)
-FACTOR_PAGES: Final = FactorPages(DOOR, _FRAME, for_staff, _reader, _crumbs)
+FACTOR_PAGES: Final = FactorPages(DOOR, _FRAME, for_staff, _reader, _renew, _crumbs)
