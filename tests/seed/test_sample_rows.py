@@ -15,7 +15,8 @@ from services.admin.use_cases.credentials import Credentials
 from services.portal.use_cases import passwords, sessions, sign_in
 from services.portal.use_cases.mails import Mails
 from shared.accounts import access
-from shared.accounts.access import Origin, Presented
+from shared.accounts.access import Origin, Presented, SignedIn
+from shared.accounts.second_steps import SecondFactorRequired
 from shared.db import Pool
 from shared.deliveries.sealing import Opener, Sealer, new_key_pair
 from shared.outbox import Work
@@ -128,7 +129,7 @@ class Story:
 
     async def sign_in(self, own: str) -> None:
         result = await self._sign_in(own)
-        assert isinstance(result, sign_in.SignedIn)
+        assert isinstance(result, SignedIn)
         self.session_id = result.session_id
 
     async def sign_out(self) -> None:
@@ -136,7 +137,7 @@ class Story:
         actor, session = await access.recognise(self._portal, presented, Origin())
         await sessions.sign_out(self._portal, actor=actor, session=session)
 
-    async def _sign_in(self, password: str) -> sign_in.SignedIn | sign_in.PasswordChangeRequired:
+    async def _sign_in(self, password: str) -> SignedIn | sign_in.PasswordChangeRequired | SecondFactorRequired:
         return await sign_in.sign_in(
             self._portal,
             self._gate,
