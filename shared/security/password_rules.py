@@ -86,9 +86,7 @@ def length_of(password: str) -> int:
     return len(unicodedata.normalize("NFKC", password))
 
 
-def check(
-    password: str, *, context: Sequence[str], least: int = LEAST, blocklist: Blocklist | None = None
-) -> None:
+def check(password: str, *, context: Sequence[str], least: int = LEAST, blocklist: Blocklist | None = None) -> None:
     """Raise PasswordRefused with every reason against ``password``.
 
     ``context`` is what belongs to its owner: username, names, e-mail address, agency; ``least`` is

@@ -720,8 +720,13 @@ async def test_a_short_password_is_explained_on_the_page(portal: Portal, town: T
 
 
 async def test_the_pages_say_how_long_a_password_must_be(portal: Portal, town: Town, clock: FakeClock) -> None:
-    await town.own()
+    login = await town.own()
     await sign_in_page(portal)
     assert "Use 15 to 256 characters" in await page_of(await portal.get("/riverside/change-password"))
     await set_up_by_pages(portal, clock)
     assert "Use 8 to 256 characters" in await page_of(await portal.get("/riverside/change-password"))
+    await town.change(login, reset_password=True)
+    await sign_in_page(portal, password=await town.mailed(login))
+    chosen = await page_of(await portal.get("/riverside/choose-password"))
+    assert "Use 8 to 256 characters" in chosen
+    assert 'data-least="8"' in chosen

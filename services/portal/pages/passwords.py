@@ -66,12 +66,20 @@ async def show_choice(request: web.Request) -> web.StreamResponse:
     token = choice_cookie(request).read(request)
     if token is None:
         return _too_late(request)
-    return _choice_page(request, token, None)
+    return await _choice_page(request, token, None)
 
 
-def _choice_page(request: web.Request, token: str, form: Form[NewPasswordForm] | None) -> web.Response:
-    token_of_forms, longer = csrf_token(_secret(token)), "longer" in request.query
-    return _page(request, "choose_password.html", form, csrf_token=token_of_forms, longer=longer)
+async def _choice_page(request: web.Request, token: str, form: Form[NewPasswordForm] | None) -> web.Response:
+    least = await passwords.least_by_token(request.app[WORK], token=token)
+    return _page(
+        request,
+        "choose_password.html",
+        form,
+        csrf_token=csrf_token(_secret(token)),
+        longer="longer" in request.query,
+        rules=rules_for(least),
+        least=least,
+    )
 
 
 async def submit_choice(request: web.Request) -> web.StreamResponse:
@@ -91,7 +99,7 @@ async def submit_choice(request: web.Request) -> web.StreamResponse:
         return _too_late(request)
     except PasswordRefused as error:
         form = refused(form, error)
-    return _choice_page(request, token, form)
+    return await _choice_page(request, token, form)
 
 
 def _secret(token: str) -> bytes:
@@ -117,7 +125,7 @@ async def _change_page(
     request: web.Request, form: Form[ChangePasswordForm] | None, *, changed: bool = False
 ) -> web.Response:
     least = await passwords.least_of(request.app[WORK], actor=request[VISITOR].actor)
-    return _page(request, "change_password.html", form, changed=changed, rules=rules_for(least))
+    return _page(request, "change_password.html", form, changed=changed, rules=rules_for(least), least=least)
 
 
 @for_visitors

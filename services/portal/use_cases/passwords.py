@@ -211,6 +211,13 @@ async def least_of(work: Work, *, actor: Actor) -> int:
     return (await _owner_by_id(work, actor)).least
 
 
+async def least_by_token(work: Work, *, token: str) -> int:
+    """The same for somebody who has shown a temporary password."""
+    reference = parse_reference(token)
+    owner = await _owner_by_token(work, reference, "temporary") if reference else None
+    return owner.least if owner else LEAST
+
+
 async def _owner_by_id(work: Work, actor: Actor) -> _Owner:
     async with work.pool.transaction(actor.agency_id) as conn:
         login = await portal_logins.by_id(conn, actor.id) if actor.id else None
