@@ -233,6 +233,10 @@ async def test_admins_remove_a_lost_factor_of_staff(api: Api, http: Http, town: 
     await Api(http).sign_in()
     assert name_of(await boss.post(path, REASON)) == "nothing-to-reset"
     assert (await boss.post(f"staff/{town.agency.id}/second-factor/reset", REASON)).status == 404
+    await set_up(boss, clock)
+    [own] = await town.rows("select id from accounts.staff_users where username = 'boss'")
+    refused = await boss.post(f"staff/{own['id']}/second-factor/reset", REASON)
+    assert refused.status == 403, "with an open session alone nobody gets rid of it"
 
 
 # Sign-in rules

@@ -15,7 +15,7 @@ from shared.accounts.own_factors import NoSecondFactor
 from shared.accounts.portal_logins import PortalLogin
 from shared.accounts.staff import StaffUser
 from shared.actors import Actor
-from shared.errors import NotFound, NotSignedIn
+from shared.errors import NotAllowed, NotFound, NotSignedIn
 from shared.events import Subject
 from shared.events.factor_catalogue import FactorChange, PortalSecondFactorReset, StaffSecondFactorReset
 from shared.outbox import Transaction, Work
@@ -75,8 +75,10 @@ async def reset_of_login(
 async def reset_of_staff(work: Work, *, actor: Actor, staff_user_id: UUID, reason: str) -> StaffUser:
     """Remove the second factor of a staff user who has lost it; all their sessions end.
 
-    Raises NotFound, NothingToReset.
+    Raises NotFound, NothingToReset, and NotAllowed for one's own: that is removed with the password, by its owner.
     """
+    if staff_user_id == actor.id:
+        raise NotAllowed("Remove your own second step under Sign-in Security.")
     async with work.transaction(actor) as tx:
         user = await staff.lock(tx.conn, staff_user_id)
         if user is None:
