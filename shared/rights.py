@@ -24,6 +24,7 @@ class Right(Enum):
     MANAGE_PORTAL_LOGINS = "add, change, reset and unlock portal logins, see their e-mails"
     READ_LOGS_OF_A_CLIENT = "read a client's change log and activity"
     READ_LOGS_OF_ALL = "read the changes of all clients of the agency"
+    READ_SECURITY_LOG = "read the agency's security log"
     READ_OWN_ACTIVITY = "read the activity of one's own portal login"
     CHANGE_OWN_PASSWORD = "change one's own portal password"  # noqa: S105 - words, no password
 
@@ -32,11 +33,12 @@ _STAFF: Final = frozenset(
     {Right.READ_FACE_SHEETS, Right.CHANGE_FACE_SHEETS, Right.MANAGE_PORTAL_LOGINS, Right.READ_LOGS_OF_A_CLIENT}
 )
 _SUPERVISOR: Final = _STAFF | {Right.READ_LOGS_OF_ALL}
+_AGENCY_ADMIN: Final = _SUPERVISOR | {Right.READ_SECURITY_LOG}
 
 RIGHTS: Final[Mapping[Holder, frozenset[Right]]] = {
     "staff": _STAFF,
     "supervisor": _SUPERVISOR,
-    "agency_admin": _SUPERVISOR,
+    "agency_admin": _AGENCY_ADMIN,
     "portal_login": frozenset({Right.READ_OWN_ACTIVITY, Right.CHANGE_OWN_PASSWORD}),
     # Operators have the database; what they do through use cases, imports and the sample data, is staff's work.
     "operator": _STAFF,
