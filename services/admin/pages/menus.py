@@ -1,14 +1,25 @@
-"""The menus: Main Menu, Admissions Menu, Reports Menu."""
+"""The menus: Main Menu, Admissions Menu, Reports Menu, Administration Menu."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from aiohttp import web
 
+from services.admin.keys import VISITOR
 from services.admin.pages.visitors import for_staff, url
+from shared.errors import NotAllowed
 from shared.http.pages import render, see_other
+from shared.rights import Right, allowed
 
-MAIN, ADMISSIONS, REPORTS = "Main Menu", "Admissions Menu", "Reports Menu"
+MAIN, ADMISSIONS, REPORTS, ADMINISTRATION = "Main Menu", "Admissions Menu", "Reports Menu", "Administration Menu"
 FACE_SHEET, DOCUMENT_CENTER = "Face Sheet", "Document Center"
+SECURITY_LOG = "Security Log"
+
+# What agency admins find in their menu: label, address, text, and the right that opens it.
+_ADMINISTRATION: Final = (
+    (SECURITY_LOG, "administration/security-log", "Sign-ins, refusals, locks and passwords.", Right.READ_SECURITY_LOG),
+)
 
 Crumbs = list[tuple[str, str | None]]
 
@@ -28,6 +39,16 @@ def reports(request: web.Request) -> tuple[str, str]:
     return REPORTS, url(request, "reports")
 
 
+def administration(request: web.Request) -> tuple[str, str]:
+    """The Administration Menu on the way to a page."""
+    return ADMINISTRATION, url(request, "administration")
+
+
+def _administration_cards(request: web.Request) -> list[tuple[str, str, str]]:
+    actor = request[VISITOR].actor
+    return [(label, url(request, path), text) for label, path, text, right in _ADMINISTRATION if allowed(actor, right)]
+
+
 @for_staff
 async def main_menu(request: web.Request) -> web.StreamResponse:
     """Where everything begins."""
@@ -35,6 +56,8 @@ async def main_menu(request: web.Request) -> web.StreamResponse:
         (ADMISSIONS, url(request, "admissions"), "Face sheets and portal logins of your clients."),
         (REPORTS, url(request, "reports"), "What was changed, when and by whom."),
     ]
+    if _administration_cards(request):
+        cards.append((ADMINISTRATION, url(request, "administration"), "What agency admins look after."))
     return render(request, "menu.html", title=MAIN, cards=cards, crumbs=[])
 
 
@@ -54,6 +77,16 @@ async def reports_menu(request: web.Request) -> web.StreamResponse:
     ]
     crumbs = crumbs_to(request, (REPORTS, None))
     return render(request, "menu.html", title=REPORTS, cards=cards, crumbs=crumbs)
+
+
+@for_staff
+async def administration_menu(request: web.Request) -> web.StreamResponse:
+    """The Administration Menu, for agency admins."""
+    cards = _administration_cards(request)
+    if not cards:
+        raise NotAllowed
+    crumbs = crumbs_to(request, (ADMINISTRATION, None))
+    return render(request, "menu.html", title=ADMINISTRATION, cards=cards, crumbs=crumbs)
 
 
 async def without_slash(request: web.Request) -> web.StreamResponse:

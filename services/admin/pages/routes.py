@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from services.admin.pages import change_log, documents, editing, face_sheet, menus, own_sessions, searching, signing_in
+from services.admin.pages import (
+    change_log,
+    documents,
+    editing,
+    face_sheet,
+    menus,
+    own_sessions,
+    searching,
+    security_log,
+    signing_in,
+)
 from services.admin.pages.documents import CHANGES, NO_CASE
 
 # As agencies' slugs are; anything else is no address of ours.
@@ -27,6 +37,9 @@ def page_routes() -> list[web.RouteDef]:
         web.post(f"{_SLUG}/{own_sessions.PAGE}/end-others", own_sessions.end_others),
         web.get(f"{_SLUG}/admissions", menus.admissions_menu),
         web.get(f"{_SLUG}/reports", menus.reports_menu),
+        web.get(f"{_SLUG}/administration", menus.administration_menu),
+        web.get(f"{_SLUG}/administration/security-log", security_log.show),
+        web.post(f"{_SLUG}/administration/security-log", security_log.search),
         web.get(f"{_SLUG}/face-sheet", searching.show_face_sheet_search),
         web.post(f"{_SLUG}/face-sheet", searching.search_face_sheet),
         web.get(f"{_SLUG}/clients/{{id}}", face_sheet.show),
