@@ -20,7 +20,7 @@ from services.audit import store
 from services.audit.queries import SQL
 from shared.clock import system_clock
 from shared.db import Pool
-from shared.events import lowest_id_at
+from shared.events import lowest_id_at, security_labels
 
 _PAGE: Final = 26
 _WARM_UP: Final = 20
@@ -102,6 +102,16 @@ async def questions(filling: Filling, database: Database, who: Someone) -> list[
     ) -> tuple[str, tuple[object, ...]]:
         return "changes_of_client", (agency, client, high, low, type_, actor, _PAGE)
 
+    def security(
+        what: str,
+        *person: object,
+        of: str = "of",
+        types: Sequence[str] = tuple(security_labels()),
+        high: UUID = _HIGHEST,
+        low: UUID = _LOWEST,
+    ) -> tuple[str, tuple[object, ...]]:
+        return f"security_{of}_{what}", (agency, list(types), high, low, _PAGE, *person)
+
     asked = {
         "activity of a login": (("activity_of_login", (agency, who.login_id, _HIGHEST, _PAGE)),),
         "activity of a client": (("activity_of_client", (agency, client, _HIGHEST, _PAGE)),),
@@ -117,6 +127,17 @@ async def questions(filling: Filling, database: Database, who: Someone) -> list[
         "changes by type, actor, days": (changes(until, since, "Dynamic Fields", who.staff("staff3")),),
         "what can be filtered by": (("change_types", (agency, client)), ("changed_by", (agency, client))),
         "changes of all clients": (("changes_of_agency", (agency, None, _HIGHEST, _LOWEST, None, None, _PAGE)),),
+        "security log": (security("agency"),),
+        "security log by common event": (security("agency", types=("portal_session.started",)),),
+        "security log by rare event": (security("agency", types=("portal_password.changed",)),),
+        "security log by event that never was": (security("agency", types=("staff.locked",)),),
+        "security log of 90 days": (security("agency", high=until, low=since),),
+        "security log of a login": (security("login", who.login_id),),
+        # As the page asks about one: what they did, and what was done to them.
+        "security log of staff": (
+            security("staff", UUID(who.staff("staff3").partition(":")[2])),
+            security("actor", who.staff("staff3"), of="by"),
+        ),
     }
     kind = "quiet" if who.number else "busy"
     return [Question(f"{name}, {kind} client", agency, queries) for name, queries in asked.items()]
