@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -102,16 +102,6 @@ async def questions(filling: Filling, database: Database, who: Someone) -> list[
     ) -> tuple[str, tuple[object, ...]]:
         return "changes_of_client", (agency, client, high, low, type_, actor, _PAGE)
 
-    def security(
-        what: str,
-        *person: object,
-        of: str = "of",
-        types: Sequence[str] = tuple(security_labels()),
-        high: UUID = _HIGHEST,
-        low: UUID = _LOWEST,
-    ) -> tuple[str, tuple[object, ...]]:
-        return f"security_{of}_{what}", (agency, list(types), high, low, _PAGE, *person)
-
     asked = {
         "activity of a login": (("activity_of_login", (agency, who.login_id, _HIGHEST, _PAGE)),),
         "activity of a client": (("activity_of_client", (agency, client, _HIGHEST, _PAGE)),),
@@ -127,20 +117,35 @@ async def questions(filling: Filling, database: Database, who: Someone) -> list[
         "changes by type, actor, days": (changes(until, since, "Dynamic Fields", who.staff("staff3")),),
         "what can be filtered by": (("change_types", (agency, client)), ("changed_by", (agency, client))),
         "changes of all clients": (("changes_of_agency", (agency, None, _HIGHEST, _LOWEST, None, None, _PAGE)),),
-        "security log": (security("agency"),),
-        "security log by common event": (security("agency", types=("portal_session.started",)),),
-        "security log by rare event": (security("agency", types=("portal_password.changed",)),),
-        "security log by event that never was": (security("agency", types=("staff.locked",)),),
-        "security log of 90 days": (security("agency", high=until, low=since),),
-        "security log of a login": (security("login", who.login_id),),
-        # As the page asks about one: what they did, and what was done to them.
-        "security log of staff": (
-            security("staff", UUID(who.staff("staff3").partition(":")[2])),
-            security("actor", who.staff("staff3"), of="by"),
-        ),
+        **_security_questions(who, since, until),
     }
     kind = "quiet" if who.number else "busy"
     return [Question(f"{name}, {kind} client", agency, queries) for name, queries in asked.items()]
+
+
+def _security_questions(
+    who: Someone, since: UUID, until: UUID
+) -> Mapping[str, tuple[tuple[str, tuple[object, ...]], ...]]:
+    every, staff = list(security_labels()), who.staff("staff3")
+
+    def values(
+        *person: object, types: Sequence[str] = every, high: UUID = _HIGHEST, low: UUID = _LOWEST
+    ) -> tuple[object, ...]:
+        return (who.agency_id, list(types), high, low, _PAGE, *person)
+
+    return {
+        "security log": (("security_of_agency", values()),),
+        "security log by common event": (("security_of_agency", values(types=["portal_session.started"])),),
+        "security log by rare event": (("security_of_agency", values(types=["portal_password.changed"])),),
+        "security log by an event that never was": (("security_of_agency", values(types=["staff.locked"])),),
+        "security log of 90 days": (("security_of_agency", values(high=until, low=since)),),
+        "security log of a login": (("security_of_login", values(who.login_id)),),
+        # As the page asks about one: what they did, and what was done to them.
+        "security log of staff": (
+            ("security_by_actor", values(staff)),
+            ("security_of_staff", values(UUID(staff.partition(":")[2]))),
+        ),
+    }
 
 
 async def _ask_in_turns(small: Filled, large: Filled, repeats: int, steps: Steps) -> None:

@@ -11,10 +11,11 @@ where agency_id = $1 and id = any(array(
 )) order by id desc;
 
 -- name: security_by_actor
--- What staff, the system or an operator did.
+-- What staff, the system or an operator did. The types are a query of their own, for the planner would look up for each of
+-- them, in each year, how often it is there.
 select {columns} from audit.events
-where agency_id = $1 and actor_key = $6 and not audit.everyday(type) and actor_key not like 'portal_login:%'
-    and type = any($2::text[]) and id < $3 and id >= $4
+where agency_id = $1 and actor_key = $6 and not audit.everyday(type) and not audit.by_portal_login(actor_key)
+    and type = any((select $2::text[])::text[]) and id < $3 and id >= $4
 order by id desc limit $5;
 
 -- name: security_of_staff
@@ -26,5 +27,5 @@ order by id desc;
 -- name: security_of_login
 -- What a portal login did, and what was done to it.
 select {columns} from audit.events
-where agency_id = $1 and portal_login_id = $6 and in_activity and type = any($2::text[]) and id < $3 and id >= $4
+where agency_id = $1 and portal_login_id = $6 and in_activity and type = any((select $2::text[])::text[]) and id < $3 and id >= $4
 order by id desc limit $5;
