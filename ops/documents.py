@@ -24,10 +24,11 @@ described here. Consumers ignore fields that they do not know. A published paylo
 change becomes a new version. No payload holds a secret.
 
 *Activity* is the row in the Client Action Log (action, then description), *change* the entry in the Face Sheet Change
-Log (change type, then its first sentence). A dash means that the log does not show the event.
+Log (change type, then its first sentence), *security* the entry in the Security Log of the agency's admins (its kind,
+then the sentence). A dash means that the log does not show the event.
 
-| event | activity | change |
-|---|---|---|
+| event | activity | change | security |
+|---|---|---|---|
 """
 
 
@@ -43,7 +44,10 @@ up under every query. A use case is opened by one right, and refuses all others 
 def events_document() -> str:
     """The text of docs/EVENTS.md."""
     events = sorted(known_events().items())
-    table = "".join(f"| [`{t}`](#{_anchor(t, v)}) | {_activity(cls)} | {_change(cls)} |\n" for (t, v), cls in events)
+    table = "".join(
+        f"| [`{t}`](#{_anchor(t, v)}) | {_activity(cls)} | {_change(cls)} | {_security(cls)} |\n"
+        for (t, v), cls in events
+    )
     return _INTRODUCTION + table + "".join(_section(t, v, cls) for (t, v), cls in events)
 
 
@@ -57,6 +61,10 @@ def _activity(cls: type[Payload]) -> str:
 
 def _change(cls: type[Payload]) -> str:
     return f"{cls.change.change_type} / `{cls.change.description}`" if cls.change else "-"
+
+
+def _security(cls: type[Payload]) -> str:
+    return f"{cls.security.label} / `{cls.security.description}`" if cls.security else "-"
 
 
 def _section(type_: str, version: int, cls: type[Payload]) -> str:

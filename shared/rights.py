@@ -24,6 +24,7 @@ class Right(Enum):
     MANAGE_PORTAL_LOGINS = "add, change, reset and unlock portal logins, see their e-mails"
     READ_LOGS_OF_A_CLIENT = "read a client's change log and activity"
     READ_LOGS_OF_ALL = "read the changes of all clients of the agency"
+    READ_SECURITY_LOG = "read the agency's security log"
     READ_OWN_ACTIVITY = "read the activity of one's own portal login"
     MANAGE_STAFF = "help staff who have lost their second factor"
     MANAGE_AGENCY = "change the agency's sign-in rules"
@@ -36,11 +37,12 @@ _STAFF: Final = frozenset(
 )
 _ONESELF: Final = frozenset({Right.MANAGE_OWN_SECOND_FACTOR})
 _SUPERVISOR: Final = _STAFF | {Right.READ_LOGS_OF_ALL}
+_AGENCY_ADMIN: Final = _SUPERVISOR | {Right.READ_SECURITY_LOG, Right.MANAGE_STAFF, Right.MANAGE_AGENCY}
 
 RIGHTS: Final[Mapping[Holder, frozenset[Right]]] = {
     "staff": _STAFF | _ONESELF,
     "supervisor": _SUPERVISOR | _ONESELF,
-    "agency_admin": _SUPERVISOR | _ONESELF | {Right.MANAGE_STAFF, Right.MANAGE_AGENCY},
+    "agency_admin": _AGENCY_ADMIN | _ONESELF,
     "portal_login": frozenset({Right.READ_OWN_ACTIVITY, Right.CHANGE_OWN_PASSWORD}) | _ONESELF,
     # Operators have the database; what they do through use cases, imports and the sample data, is staff's work.
     "operator": _STAFF,

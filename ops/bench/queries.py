@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,7 +20,7 @@ from services.audit import store
 from services.audit.queries import SQL
 from shared.clock import system_clock
 from shared.db import Pool
-from shared.events import lowest_id_at
+from shared.events import lowest_id_at, security_labels
 
 _PAGE: Final = 26
 _WARM_UP: Final = 20
@@ -117,9 +117,35 @@ async def questions(filling: Filling, database: Database, who: Someone) -> list[
         "changes by type, actor, days": (changes(until, since, "Dynamic Fields", who.staff("staff3")),),
         "what can be filtered by": (("change_types", (agency, client)), ("changed_by", (agency, client))),
         "changes of all clients": (("changes_of_agency", (agency, None, _HIGHEST, _LOWEST, None, None, _PAGE)),),
+        **_security_questions(who, since, until),
     }
     kind = "quiet" if who.number else "busy"
     return [Question(f"{name}, {kind} client", agency, queries) for name, queries in asked.items()]
+
+
+def _security_questions(
+    who: Someone, since: UUID, until: UUID
+) -> Mapping[str, tuple[tuple[str, tuple[object, ...]], ...]]:
+    every, staff = list(security_labels()), who.staff("staff3")
+
+    def values(
+        *person: object, types: Sequence[str] = every, high: UUID = _HIGHEST, low: UUID = _LOWEST
+    ) -> tuple[object, ...]:
+        return (who.agency_id, list(types), high, low, _PAGE, *person)
+
+    return {
+        "security log": (("security_of_agency", values()),),
+        "security log by common event": (("security_of_agency", values(types=["portal_session.started"])),),
+        "security log by rare event": (("security_of_agency", values(types=["portal_password.changed"])),),
+        "security log by an event that never was": (("security_of_agency", values(types=["staff.locked"])),),
+        "security log of 90 days": (("security_of_agency", values(high=until, low=since)),),
+        "security log of a login": (("security_of_login", values(who.login_id)),),
+        # As the page asks about one: what they did, and what was done to them.
+        "security log of staff": (
+            ("security_by_actor", values(staff)),
+            ("security_of_staff", values(UUID(staff.partition(":")[2]))),
+        ),
+    }
 
 
 async def _ask_in_turns(small: Filled, large: Filled, repeats: int, steps: Steps) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -139,7 +139,8 @@ def _claims(request: web.Request, *audiences: Audience) -> Claims:
     return request.app[VERIFIER].verify(bearer_token(request), *audiences)
 
 
-async def _viewer(request: web.Request, *audiences: Audience) -> Viewer:
+async def viewer_of(request: web.Request, *audiences: Audience) -> Viewer:
+    """Who asks, by a token for one of these doors. Raises NotSignedIn."""
     return await request.app[VIEWERS].behind(
         _claims(request, *audiences), address=request[CLIENT_ADDRESS], request_id=request[REQUEST_ID]
     )
@@ -155,18 +156,18 @@ async def _viewer(request: web.Request, *audiences: Audience) -> Viewer:
 )
 async def activity(request: web.Request) -> web.Response:
     """Newest first. A client's token answers its own login's; staff name a portal login or a client."""
-    viewer = await _viewer(request, STAFF, CLIENT)
+    viewer = await viewer_of(request, STAFF, CLIENT)
     asked = read_query(request, ActivityQuery)
     portal_login_id, client_id = await _whose_activity(request, viewer, asked)
     page = await request.app[LOGS].activity(
         viewer.actor,
         portal_login_id=portal_login_id,
         client_id=client_id,
-        before=_position(asked.cursor),
+        before=position_of(asked.cursor),
         limit=asked.limit,
     )
     items = [_activity_out(e, viewer.zone) for e in page.events]
-    return json_answer(page_of(items, _next_cursor(page)))
+    return json_answer(page_of(items, next_cursor(page)))
 
 
 async def _whose_activity(
@@ -199,21 +200,26 @@ async def _whose_activity(
 )
 async def changes(request: web.Request) -> web.Response:
     """Newest first, of one client. Supervisors and agency admins may leave the client out and read across clients."""
-    viewer = await _viewer(request, STAFF)
+    viewer = await viewer_of(request, STAFF)
     asked = read_query(request, ChangesQuery)
     client_id = await _whose_changes(request, viewer, asked)
-    if asked.start_date and asked.end_date and asked.end_date < asked.start_date:
-        raise InvalidFields(FieldError("end_date", "Enter a date that is not before the start date."))
+    require_order(asked.start_date, asked.end_date)
     page = await request.app[LOGS].changes(
         viewer.actor,
         client_id=client_id,
         wanted=ChangeFilter(asked.change_type, asked.changed_by, asked.start_date, asked.end_date),
         zone=viewer.zone,
-        before=_position(asked.cursor),
+        before=position_of(asked.cursor),
         limit=asked.limit,
     )
     items = [_change_out(e, viewer.zone) for e in page.events]
-    return json_answer(page_of(items, _next_cursor(page)))
+    return json_answer(page_of(items, next_cursor(page)))
+
+
+def require_order(start: date | None, end: date | None) -> None:
+    """Raises InvalidFields when the days are the wrong way round."""
+    if start and end and end < start:
+        raise InvalidFields(FieldError("end_date", "Enter a date that is not before the start date."))
 
 
 async def _whose_changes(request: web.Request, viewer: Viewer, asked: ChangesQuery) -> UUID | None:
@@ -241,7 +247,7 @@ async def _whose_changes(request: web.Request, viewer: Viewer, asked: ChangesQue
 )
 async def filters(request: web.Request) -> web.Response:
     """The change types and the people that the client's change log holds."""
-    viewer = await _viewer(request, STAFF)
+    viewer = await viewer_of(request, STAFF)
     require(viewer.actor, Right.READ_LOGS_OF_A_CLIENT)
     asked = read_query(request, FiltersQuery)
     await request.app[VIEWERS].require_client(viewer, asked.client_id)
@@ -325,13 +331,15 @@ def _change_out(event: Envelope, zone: ZoneInfo) -> ChangeOut:
     )
 
 
-def _next_cursor(page: Page) -> str | None:
+def next_cursor(page: Page) -> str | None:
+    """Where the page after this one begins; None after the last one."""
     if not page.more:
         return None
     return base64.urlsafe_b64encode(page.events[-1].id.bytes).rstrip(b"=").decode()
 
 
-def _position(cursor: str | None) -> UUID | None:
+def position_of(cursor: str | None) -> UUID | None:
+    """The event that a cursor stands for. Raises InvalidFields."""
     if cursor is None:
         return None
     try:

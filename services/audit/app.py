@@ -25,6 +25,7 @@ from services.audit.keys import (
     CONSUMER,
     KEY_RING,
     LOGS,
+    SECURITY_LOG,
     SETTINGS,
     STORE_POOL,
     VERIFIER,
@@ -33,6 +34,8 @@ from services.audit.keys import (
 from services.audit.queries import Logs
 from services.audit.sealing import Sealer, SealsFile
 from services.audit.seals import SealKey
+from services.audit.security_api import security_routes
+from services.audit.security_log import SecurityLog
 from services.audit.settings import AuditSettings
 from services.audit.viewers import Viewers
 from shared.clock import Clock, system_clock
@@ -47,7 +50,9 @@ from shared.security.tokens import KEYS_EVERY, KeyRing, Verifier
 _PARTITIONS_EVERY_SECONDS: Final = 3600.0
 _TRY_AGAIN_SECONDS: Final = 2.0
 _REDIS_SECONDS: Final = 10.0
-_DESCRIPTION = "The record of everything that happened: the Client Action Log and the Face Sheet Change Log."
+_DESCRIPTION = (
+    "The record of everything that happened: the Client Action Log, the Face Sheet Change Log and the Security Log."
+)
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +68,7 @@ def create_audit(settings: AuditSettings, *, clock: Clock = system_clock) -> web
     app[SETTINGS] = settings
     app[KEY_RING] = KeyRing()
     app[VERIFIER] = Verifier(app[KEY_RING], clock)
-    app.add_routes([*openapi_routes("Portico audit", "1", _DESCRIPTION), *routes()])
+    app.add_routes([*openapi_routes("Portico audit", "1", _DESCRIPTION), *routes(), *security_routes()])
     app.cleanup_ctx.extend([_databases, _keys, _partitions, _seals, _consumer])
     return app
 
@@ -92,6 +97,7 @@ async def _databases(app: web.Application) -> AsyncIterator[None]:
     app[ACCOUNTS_POOL], app[STORE_POOL] = accounts, events
     app[VIEWERS] = Viewers(accounts, app[CLOCK])
     app[LOGS] = Logs(events, app[CLOCK])
+    app[SECURITY_LOG] = SecurityLog(events, app[CLOCK])
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from services.audit.consumer import Consumer
 from services.audit.queries import Logs
+from services.audit.security_log import SecurityLog
 from services.audit.settings import AuditSettings
 from services.audit.viewers import Viewers
 from shared.db import Pool
@@ -19,3 +20,4 @@ KEY_RING = web.AppKey("key_ring", KeyRing)
 VERIFIER = web.AppKey("verifier", Verifier)
 VIEWERS = web.AppKey("viewers", Viewers)
 LOGS = web.AppKey("logs", Logs)
+SECURITY_LOG = web.AppKey("security_log", SecurityLog)

@@ -25,10 +25,14 @@ from shared.events.staff_catalogue import LogViewed
 _COLUMNS: Final = """id, agency_id, type, version, occurred_at, client_id, case_id, portal_login_id,
     coalesce(event, body::text) as event"""
 SQL: Final = {
-    name: query.replace("{columns}", _COLUMNS) for name, query in named_queries(__package__, "sql/logs.sql").items()
+    name: query.replace("{columns}", _COLUMNS)
+    for file in ("sql/logs.sql", "sql/security.sql")
+    for name, query in named_queries(__package__, file).items()
 }
 
-_HIGHEST: Final = UUID(int=2**128 - 1)
+HIGHEST: Final = UUID(int=2**128 - 1)
+"""Above every event's id."""
+
 _LOWEST: Final = UUID(int=0)
 _NOT_NAMED: Final = EventActor(kind="system", username="(not named)", name="(not named)")
 
@@ -52,15 +56,20 @@ class ChangeFilter:
 
     def bounds(self, zone: ZoneInfo) -> tuple[UUID, UUID]:
         """Ids from the first inclusive to the second exclusive."""
-        low = lowest_id_at(_midnight(self.start_date, zone)) if self.start_date else _LOWEST
-        if self.end_date is None or self.end_date == date.max:
-            return low, _HIGHEST
-        return low, lowest_id_at(_midnight(self.end_date + timedelta(days=1), zone))
+        return ids_of_days(self.start_date, self.end_date, zone)
 
     def named(self) -> dict[str, str]:
         """The filters that are set, in words."""
         fields = ("change_type", "changed_by", "start_date", "end_date")
         return {name: str(value) for name in fields if (value := getattr(self, name)) is not None}
+
+
+def ids_of_days(first: date | None, last: date | None, zone: ZoneInfo) -> tuple[UUID, UUID]:
+    """Ids of the days from ``first`` to ``last``, both inclusive: from one id inclusive to another one exclusive."""
+    low = lowest_id_at(_midnight(first, zone)) if first else _LOWEST
+    if last is None or last == date.max:
+        return low, HIGHEST
+    return low, lowest_id_at(_midnight(last + timedelta(days=1), zone))
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
@@ -86,11 +95,11 @@ class Logs:
         """The Client Action Log of a login (of ``client_id``), or of all logins of a client."""
         query, key = ("activity_of_login", portal_login_id) if portal_login_id else ("activity_of_client", client_id)
         async with self._pool.transaction(actor.agency_id) as conn:
-            rows = await conn.fetch(SQL[query], actor.agency_id, key, before or _HIGHEST, limit + 1)
+            rows = await conn.fetch(SQL[query], actor.agency_id, key, before or HIGHEST, limit + 1)
             if actor.kind == "staff" and before is None:
                 subject = Subject(client_id=client_id, portal_login_id=portal_login_id)
                 await self._note(conn, actor, LogViewed(log="activity"), subject)
-        return _page(rows, limit)
+        return page_of_rows(rows, limit)
 
     async def changes(
         self,
@@ -110,7 +119,7 @@ class Logs:
                 SQL[query],
                 actor.agency_id,
                 client_id,
-                min(before or _HIGHEST, high),
+                min(before or HIGHEST, high),
                 low,
                 wanted.change_type,
                 wanted.changed_by,
@@ -119,7 +128,7 @@ class Logs:
             if before is None:
                 viewed = LogViewed(log="changes", filters=wanted.named())
                 await self._note(conn, actor, viewed, Subject(client_id=client_id))
-        return _page(rows, limit)
+        return page_of_rows(rows, limit)
 
     async def filters(self, actor: Actor, client_id: UUID) -> tuple[list[str], list[tuple[str, str]]]:
         """The change types, and the people (key, name), that a client's change log holds."""
@@ -134,7 +143,8 @@ class Logs:
         await store.append(conn, [note_of(viewed, actor=actor, now=self._clock(), subject=subject)])
 
 
-def _page(rows: Sequence[asyncpg.Record], limit: int) -> Page:
+def page_of_rows(rows: Sequence[asyncpg.Record], limit: int) -> Page:
+    """A page of at most ``limit`` of the rows, which are one more when others follow."""
     return Page([_envelope(r) for r in rows[:limit]], more=len(rows) > limit)
 
 

@@ -42,7 +42,10 @@ class Viewers:
         self._clock = clock
 
     async def behind(self, claims: Claims, *, address: str | None, request_id: str | None) -> Viewer:
-        """The person behind a verified token. Raises NotSignedIn when the session is not good any more."""
+        """The person behind a verified token. Raises NotSignedIn when the session is not good any more.
+
+        ``address`` is whoever sent the request; when that is another service, its token says for whom.
+        """
         kind: Literal["staff", "portal"] = "staff" if claims.audience == STAFF else "portal"
         now = self._clock()
         async with self._pool.transaction(claims.agency_id) as conn:
@@ -62,10 +65,20 @@ class Viewers:
             name=row["display_name"] or username,
             role=row["role"],
             session_id=claims.session_id,
-            address=address,
+            address=claims.address or address,
             request_id=request_id,
         )
         return Viewer(kind, actor, claims.subject, ZoneInfo(row["time_zone"]), row["role"], row["client_id"])
+
+    async def called(self, viewer: Viewer, username: str) -> list[str]:
+        """The staff user and the portal login with this username, as ``kind:id``; none, one or both."""
+        async with self._pool.transaction(viewer.agency_id) as conn:
+            return [f"{r['kind']}:{r['id']}" for r in await conn.fetch(SQL["people_called"], username)]
+
+    async def staff(self, viewer: Viewer) -> list[tuple[str, str]]:
+        """Username and name of everybody who works or worked for the agency."""
+        async with self._pool.transaction(viewer.agency_id) as conn:
+            return [(r["username"], r["display_name"]) for r in await conn.fetch(SQL["staff"])]
 
     async def require_client(self, viewer: Viewer, client_id: UUID) -> None:
         """Raises NotFound unless the viewer's agency has this client."""

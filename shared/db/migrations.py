@@ -5,6 +5,7 @@ Files are called ``0001_what_it_does.sql``. An applied file must not change: its
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -13,11 +14,13 @@ from importlib import resources
 
 import asyncpg
 
+from shared.db import partition_indexes
 from shared.db.pool import Connection
 
 _FILE = re.compile(r"^(?P<number>\d{4})_[a-z0-9_]+\.sql$")
 # Any two migrators of one database take turns; the number is arbitrary but must never change.
 _LOCK = 7_401_922_001
+_LOOK_AGAIN_SECONDS = 0.1
 
 
 class MigrationChanged(Exception):
@@ -49,14 +52,23 @@ async def apply(dsn: str, packages: Sequence[str], role_passwords: Mapping[str, 
     """Create the roles, apply what is missing, and answer the names of what was applied.
 
     ``role_passwords`` maps a role's name to its password; roles are made when missing and given that password.
+    Indexes that a migration made without their partitions are built at the end, while services run.
     """
     conn = await asyncpg.connect(dsn, server_settings={"application_name": "portico-migrate"})
     try:
-        await conn.execute("select pg_advisory_lock($1)", _LOCK)
+        await _take_turns(conn)
         await _ensure_roles(conn, role_passwords)
-        return await _apply_missing(conn, [m for package in packages for m in migrations_of(package)])
+        applied = await _apply_missing(conn, [m for package in packages for m in migrations_of(package)])
+        await partition_indexes.build_missing(conn)
+        return applied
     finally:
         await conn.close()
+
+
+async def _take_turns(conn: Connection) -> None:
+    while not await conn.fetchval("select pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110 - see below
+        # Whoever waits inside a statement is waited for by the building of indexes, which would be a circle.
+        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
 
 async def _ensure_roles(conn: Connection, role_passwords: Mapping[str, str]) -> None:

@@ -8,10 +8,13 @@ from shared.events.registry import (
     Change,
     ChangeEntry,
     Payload,
+    SecurityEntry,
     activity_row,
     change_entry,
     known_events,
     payload_of,
+    security_entry,
+    security_labels,
 )
 
 __all__ = [
@@ -23,6 +26,7 @@ __all__ = [
     "Envelope",
     "EventIds",
     "Payload",
+    "SecurityEntry",
     "Subject",
     "activity_row",
     "catalogue",
@@ -33,6 +37,8 @@ __all__ = [
     "lowest_id_at",
     "operator_catalogue",
     "payload_of",
+    "security_entry",
+    "security_labels",
     "staff_catalogue",
     "time_of",
 ]

@@ -13,7 +13,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from shared.events.registry import ActivityWording, Change, ChangeWording, Payload, event
+from shared.events import words
+from shared.events.registry import ActivityWording, Change, ChangeWording, Payload, SecurityWording, event
 
 SessionEnd = Literal["signed_out", "idle", "expired", "revoked"]
 _END_SUFFIX: dict[str, str] = {
@@ -27,6 +28,7 @@ _END_SUFFIX: dict[str, str] = {
 @event(
     "portal_session.started",
     activity=ActivityWording("Login", "Patient Portal login by {username}"),
+    security=SecurityWording("Portal Sign-in", "{username} signed in to the portal."),
 )
 class PortalSessionStarted(Payload):
     """A portal login signed in with a password of its own."""
@@ -37,6 +39,7 @@ class PortalSessionStarted(Payload):
 @event(
     "portal_session.ended",
     activity=ActivityWording("Logout", "Patient Portal logout by {username}{reason_suffix}"),
+    security=SecurityWording("Portal Sign-out", "The portal session of {username} ended: {ending}."),
 )
 class PortalSessionEnded(Payload):
     """A portal session ended: its owner signed out, it was idle for too long, it expired, or it was revoked."""
@@ -49,10 +52,18 @@ class PortalSessionEnded(Payload):
         """Nothing for a sign-out, the reason in brackets for the others."""
         return _END_SUFFIX[self.reason]
 
+    @property
+    def ending(self) -> str:
+        """Why, in words."""
+        return words.ENDINGS.get(self.reason, self.reason)
+
 
 @event(
     "portal_session.refused",
     activity=ActivityWording("Login Failed", "Failed Patient Portal login as {shown_username}"),
+    security=SecurityWording(
+        "Portal Sign-in Refused", "A sign-in to the portal as {shown_username} was refused: {because}."
+    ),
 )
 class PortalSessionRefused(Payload):
     """A sign-in to the portal was refused. What was typed is kept only when it names a login of the agency."""
@@ -73,11 +84,17 @@ class PortalSessionRefused(Payload):
         """The login's username; typed text that names none is never stored."""
         return self.username or "an unknown username"
 
+    @property
+    def because(self) -> str:
+        """Why, in words."""
+        return words.REFUSALS.get(self.reason, self.reason)
+
 
 @event(
     "portal_login.created",
     activity=ActivityWording("Profile Created", "Portal Login {username} was added by {actor}"),
     change=ChangeWording("Portal Login", "Added a new portal login"),
+    security=SecurityWording("Portal Login Added", "{actor} added the portal login {username}."),
 )
 class PortalLoginCreated(Payload):
     """Staff added a portal login to a client."""
@@ -105,6 +122,9 @@ class PortalLoginCreated(Payload):
         "Profile Updated", "Portal Login {username} was modified by {actor}. Changes: {changes_text}"
     ),
     change=ChangeWording("Portal Login", "Portal Login {username} was modified."),
+    security=SecurityWording(
+        "Portal Login Changed", "{actor} changed the portal login {username}. Changes: {changes_text}"
+    ),
 )
 class PortalLoginUpdated(Payload):
     """Staff changed a portal login, or had a new temporary password made for it."""
@@ -132,6 +152,7 @@ class PortalLoginUpdated(Payload):
 @event(
     "portal_login.locked",
     activity=ActivityWording("Login Locked", "Portal Login {username} was locked after {failures} failed logins"),
+    security=SecurityWording("Portal Login Locked", "{username} was locked after {failures} wrong passwords."),
 )
 class PortalLoginLocked(Payload):
     """So many wrong passwords were typed that a portal login is locked for a while.
@@ -152,6 +173,10 @@ class PortalLoginLocked(Payload):
     change=ChangeWording(
         "Portal Login", "Portal Login {username} was locked: its owner said that a change was not theirs."
     ),
+    security=SecurityWording(
+        "Change Reported",
+        "The owner of the portal login {username} said that a change was not theirs. It is locked now.",
+    ),
 )
 class PortalLoginReported(Payload):
     """The owner of a portal login said that somebody else had changed it: nobody gets in until staff act."""
@@ -163,6 +188,7 @@ class PortalLoginReported(Payload):
     "portal_login.email_confirmed",
     activity=ActivityWording("Email Confirmed", "The new e-mail address of {username} was confirmed"),
     change=ChangeWording("Portal Login", "Portal Login {username}: the new e-mail address was confirmed by its owner."),
+    security=SecurityWording("Email Confirmed", "The new e-mail address of {username} was confirmed."),
 )
 class PortalLoginEmailConfirmed(Payload):
     """The reader of a portal login's old e-mail address said that the new one, which staff have put in, is theirs."""
@@ -174,6 +200,7 @@ class PortalLoginEmailConfirmed(Payload):
     "portal_login.unlocked",
     activity=ActivityWording("Login Unlocked", "Portal Login {username} was unlocked by {actor}"),
     change=ChangeWording("Portal Login", "Portal Login {username} was unlocked."),
+    security=SecurityWording("Portal Login Unlocked", "{actor} unlocked the portal login {username}."),
 )
 class PortalLoginUnlocked(Payload):
     """The lock of a portal login was lifted before its time: by staff, or by its owner with a reset e-mail."""
@@ -184,6 +211,7 @@ class PortalLoginUnlocked(Payload):
 @event(
     "portal_password.changed",
     activity=ActivityWording("Reset Password", "Password changed by {username}"),
+    security=SecurityWording("Portal Password Changed", "{username} {deed}."),
 )
 class PortalPasswordChanged(Payload):
     """The owner of a portal login chose a password: the first one, another one, or one after a reset mail."""
@@ -191,10 +219,16 @@ class PortalPasswordChanged(Payload):
     username: str
     how: Literal["first", "own", "reset"]
 
+    @property
+    def deed(self) -> str:
+        """What the owner did."""
+        return words.PASSWORDS[self.how]
+
 
 @event(
     "portal_password.reset_requested",
     activity=ActivityWording("Reset Requested", "A password reset e-mail was requested for {username}"),
+    security=SecurityWording("Password Reset Requested", "A password reset e-mail was requested for {username}."),
 )
 class PortalPasswordResetRequested(Payload):
     """Somebody who knows the username and the e-mail address of a login asked for a reset e-mail."""
@@ -205,6 +239,7 @@ class PortalPasswordResetRequested(Payload):
 @event(
     "portal_username.requested",
     activity=ActivityWording("Username Requested", "An e-mail with the username {username} was requested"),
+    security=SecurityWording("Username Requested", "An e-mail with the username {username} was requested."),
 )
 class PortalUsernameRequested(Payload):
     """Somebody who knows the e-mail address of a login asked for its username, which is mailed there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-from shared.events.registry import ActivityWording, Change, ChangeWording, Payload, event
+from shared.events.registry import ActivityWording, Change, ChangeWording, Payload, SecurityWording, event
 
 FactorChange = Literal[
     "app_set_up",
@@ -41,6 +41,7 @@ class _FactorChanged(Payload):
 @event(
     "portal_login.second_factor_changed",
     activity=ActivityWording("Second Factor", "{in_words} for {username}"),
+    security=SecurityWording("Portal Second Factor Changed", "{in_words} for {username}."),
 )
 class PortalSecondFactorChanged(_FactorChanged):
     """The owner of a portal login changed or used what is asked for besides the password."""
@@ -50,6 +51,9 @@ class PortalSecondFactorChanged(_FactorChanged):
     "portal_login.second_factor_reset",
     activity=ActivityWording("Second Factor Reset", "The second factor of {username} was removed by {actor}"),
     change=ChangeWording("Portal Login", "The second factor of Portal Login {username} was removed."),
+    security=SecurityWording(
+        "Portal Second Factor Reset", "{actor} removed the second factor of {username}. Reason: {reason}"
+    ),
 )
 class PortalSecondFactorReset(Payload):
     """Staff removed the second factor of a portal login whose owner has lost it, and recorded why."""
@@ -63,12 +67,20 @@ class PortalSecondFactorReset(Payload):
         return (f"Reason: {self.reason}",)
 
 
-@event("staff.second_factor_changed")
+@event(
+    "staff.second_factor_changed",
+    security=SecurityWording("Staff Second Factor Changed", "{in_words} for {username}."),
+)
 class StaffSecondFactorChanged(_FactorChanged):
     """A staff user changed or used what is asked for besides the password."""
 
 
-@event("staff.second_factor_reset")
+@event(
+    "staff.second_factor_reset",
+    security=SecurityWording(
+        "Staff Second Factor Reset", "{actor} removed the second factor of {username}. Reason: {reason}"
+    ),
+)
 class StaffSecondFactorReset(Payload):
     """An agency's admin removed the second factor of a staff user who has lost it, and recorded why."""
 
@@ -76,11 +88,19 @@ class StaffSecondFactorReset(Payload):
     reason: str
 
 
-@event("agency.sign_in_rules_changed")
+@event(
+    "agency.sign_in_rules_changed",
+    security=SecurityWording("Sign-in Rules Changed", "{actor} changed the sign-in rules: {in_words}."),
+)
 class SignInRulesChanged(Payload):
     """An agency's admin changed of whom a second factor is asked."""
 
     changes: tuple[Change, ...]
+
+    @property
+    def in_words(self) -> str:
+        """Each rule with its old and its new value."""
+        return ", ".join(map(str, self.changes))
 
     @property
     def changed_fields(self) -> Sequence[Change]:

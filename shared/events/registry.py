@@ -57,6 +57,17 @@ class ChangeWording:
     description: str
 
 
+@dataclass(frozen=True, slots=True)
+class SecurityWording:
+    """The entry in the Security Log: what kind of event it is called there, and one sentence that says what happened.
+
+    Placeholders as in :class:`ActivityWording`. Time, address and who did it stand beside the sentence.
+    """
+
+    label: str
+    description: str
+
+
 class Payload(BaseModel):
     """Base of all event payloads; a subclass becomes an event through :func:`event`."""
 
@@ -66,6 +77,7 @@ class Payload(BaseModel):
     version: ClassVar[int]
     activity: ClassVar[ActivityWording | None]
     change: ClassVar[ChangeWording | None]
+    security: ClassVar[SecurityWording | None]
 
     @property
     def change_lines(self) -> Sequence[str]:
@@ -83,9 +95,17 @@ _registry: dict[tuple[str, int], type[Payload]] = {}
 
 
 def event(
-    type_: str, *, version: int = 1, activity: ActivityWording | None = None, change: ChangeWording | None = None
+    type_: str,
+    *,
+    version: int = 1,
+    activity: ActivityWording | None = None,
+    change: ChangeWording | None = None,
+    security: SecurityWording | None = None,
 ) -> Callable[[P], P]:
-    """Declare a payload class as the event ``type_``. Raises WrongDeclaration while the module is imported."""
+    """Declare a payload class as the event ``type_``, in the logs that it has a wording for.
+
+    Raises WrongDeclaration while the module is imported.
+    """
 
     def declare(cls: P) -> P:
         if not _TYPE.match(type_):
@@ -94,17 +114,15 @@ def event(
             raise WrongDeclaration(f"{type_} version {version} is declared twice")
         if not (cls.__doc__ or "").strip():
             raise WrongDeclaration(f"{cls.__name__} needs a docstring that says when it happens")
-        for template in _templates(activity, change):
-            _check_placeholders(cls, template)
-        cls.type, cls.version, cls.activity, cls.change = type_, version, activity, change
+        for wording in (activity, change, security):
+            if wording is not None:
+                _check_placeholders(cls, wording.description)
+        cls.type, cls.version = type_, version
+        cls.activity, cls.change, cls.security = activity, change, security
         _registry[type_, version] = cls
         return cls
 
     return declare
-
-
-def _templates(activity: ActivityWording | None, change: ChangeWording | None) -> list[str]:
-    return ([activity.description] if activity else []) + ([change.description] if change else [])
 
 
 def _check_placeholders(cls: type[Payload], template: str) -> None:
@@ -119,6 +137,11 @@ def _check_placeholders(cls: type[Payload], template: str) -> None:
 def known_events() -> Mapping[tuple[str, int], type[Payload]]:
     """Every declared event by type and version."""
     return dict(_registry)
+
+
+def security_labels() -> Mapping[str, str]:
+    """Every type that belongs to the Security Log, with what it is called there."""
+    return {type_: cls.security.label for (type_, _), cls in sorted(_registry.items()) if cls.security}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +160,14 @@ class ChangeEntry:
     description: str
     lines: tuple[str, ...]
     changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityEntry:
+    """An event as the Security Log words it."""
+
+    label: str
+    description: str
 
 
 def activity_row(envelope: Envelope) -> ActivityRow:
@@ -164,6 +195,17 @@ def change_entry(envelope: Envelope) -> ChangeEntry:
         tuple(payload.change_lines),
         tuple(payload.changed_fields),
     )
+
+
+def security_entry(envelope: Envelope) -> SecurityEntry:
+    """The event's entry in the Security Log; unknown ones as in :func:`activity_row`."""
+    label = security_labels().get(envelope.type, envelope.type)
+    if envelope.erased:
+        return SecurityEntry(label, _ERASED)
+    payload = payload_of(envelope)
+    if payload is None or payload.security is None:
+        return SecurityEntry(label, _BEYOND)
+    return SecurityEntry(payload.security.label, _worded(payload.security.description, payload, envelope.actor))
 
 
 def payload_of(envelope: Envelope) -> Payload | None:

@@ -1,7 +1,8 @@
 """Access tokens (JWT, EdDSA) and opaque references.
 
 Every claim is required and checked (RFC 8725): ``iss aud sub sid agy jti iat exp`` and the header's ``typ`` and
-``kid``. A token says who and which session; what they may do is read from PostgreSQL at each request.
+``kid``. A token says who and which session; what they may do is read from PostgreSQL at each request. A service that
+asks another one for somebody adds where that person is (``adr``).
 """
 
 from __future__ import annotations
@@ -60,7 +61,10 @@ NOBODY = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """A token that was verified. For service tokens subject, session and agency are :data:`NOBODY`."""
+    """A token that was verified. For service tokens subject, session and agency are :data:`NOBODY`.
+
+    ``address`` is where the person is for whom another service asks; None in tokens that people send themselves.
+    """
 
     audience: Audience
     issuer: str
@@ -68,6 +72,7 @@ class Claims:
     session_id: UUID
     agency_id: UUID
     expires_at: datetime
+    address: str | None = None
 
 
 class SigningKey:
@@ -165,12 +170,13 @@ class Signer:
         subject: UUID = NOBODY,
         session_id: UUID = NOBODY,
         agency_id: UUID = NOBODY,
+        address: str | None = None,
     ) -> str:
         """A signed token that is good for ``lifetime`` from now. Raises ValueError when it could outlive its key."""
         if self._ring is not None and lifetime > ACCESS_TOKEN:
             raise ValueError("no token lives longer than an access token: its key is withdrawn after that")
         now, key = self._clock(), self.current
-        claims = {
+        claims: dict[str, str | int] = {
             "iss": self.issuer,
             "aud": audience,
             "sub": str(subject),
@@ -180,6 +186,8 @@ class Signer:
             "iat": int(now.timestamp()),
             "exp": int((now + lifetime).timestamp()),
         }
+        if address is not None:
+            claims["adr"] = address
         return jwt.encode(claims, key.private, algorithm="EdDSA", headers={"kid": key.kid, "typ": _TYPE})
 
     def successor(self, reference: Reference) -> Reference:
@@ -307,6 +315,7 @@ class Verifier:
             session_id=UUID(str(claims["sid"])),
             agency_id=UUID(str(claims["agy"])),
             expires_at=expires_at,
+            address=str(claims["adr"]) if "adr" in claims else None,
         )
 
 

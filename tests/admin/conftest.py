@@ -46,6 +46,16 @@ class Log:
             "changed_by": [{"value": "staff:1", "label": "NextStep Solutions"}],
         }
     )
+    security_filters: dict[str, Any] = field(
+        default_factory=lambda: {
+            "events": [{"value": "portal_login.locked", "label": "Portal Login Locked"}],
+            "people": [{"value": "nextstep", "label": "NextStep Solutions"}],
+        }
+    )
+    # What the audit service finds wrong with a question, where it answers 422.
+    errors: list[dict[str, str]] = field(default_factory=list)
+    # A cursor that it does not know any more.
+    stale: str | None = None
     status: int = 200
     delay: float = 0
     asked: list[web.Request] = field(default_factory=list)
@@ -53,16 +63,23 @@ class Log:
     async def changes(self, request: web.Request) -> web.Response:
         self.asked.append(request)
         await asyncio.sleep(self.delay)
-        return web.json_response({"items": self.items, "next_cursor": self.next_cursor}, status=self.status)
+        answer = {"items": self.items, "next_cursor": self.next_cursor, "errors": self.errors}
+        refused = self.stale is not None and request.query.get("cursor") == self.stale
+        return web.json_response(answer, status=422 if refused else self.status)
 
     async def choices(self, request: web.Request) -> web.Response:
         self.asked.append(request)
         return web.json_response(self.filters, status=200 if self.status == 422 else self.status)
 
+    async def security_choices(self, request: web.Request) -> web.Response:
+        self.asked.append(request)
+        return web.json_response(self.security_filters, status=200 if self.status == 422 else self.status)
+
     @property
     def query(self) -> dict[str, str]:
         """The last question for entries."""
-        return dict(next(r for r in reversed(self.asked) if r.path == "/api/v1/changes").query)
+        entries = ("/api/v1/changes", "/api/v1/security-log")
+        return dict(next(r for r in reversed(self.asked) if r.path in entries).query)
 
 
 @pytest.fixture
@@ -71,6 +88,8 @@ async def log() -> AsyncIterator[tuple[Log, TestServer]]:
     app = web.Application()
     app.router.add_get("/api/v1/changes", found.changes)
     app.router.add_get("/api/v1/changes/filters", found.choices)
+    app.router.add_get("/api/v1/security-log", found.changes)
+    app.router.add_get("/api/v1/security-log/filters", found.security_choices)
     server = TestServer(app)
     await server.start_server()
     yield found, server

@@ -76,8 +76,8 @@ async def test_latency_tells_p50_and_p99_and_how_they_went(stage: Stage) -> None
 async def test_queries_compares_a_large_store_with_a_small_one_for_both_clients(stage: Stage) -> None:
     part = await queries.measure(stage, TINY)
     found = rates(part)
-    assert len([name for name in found if name.endswith("quiet client")]) == 14
-    assert len([name for name in found if name.endswith("busy client")]) == 14
+    assert len([name for name in found if name.endswith("quiet client")]) == 21
+    assert len([name for name in found if name.endswith("busy client")]) == 21
     targets = {str(figure.target) for name, figure in found.items() if not name.startswith("noise")}
     assert targets == {"ratio <= 1.5"}
 

@@ -61,6 +61,7 @@ def test_a_password_is_changed_by_its_owner() -> None:
 def test_the_table_is_as_agencies_know_the_roles() -> None:
     assert not allowed(STAFF, Right.READ_LOGS_OF_ALL)
     assert allowed(replace(STAFF, role="supervisor"), Right.READ_LOGS_OF_ALL)
+    assert [holder for holder, rights in RIGHTS.items() if Right.READ_SECURITY_LOG in rights] == ["agency_admin"]
     assert RIGHTS["staff"] < RIGHTS["supervisor"] <= RIGHTS["agency_admin"]
     assert RIGHTS["portal_login"] & RIGHTS["agency_admin"] == {Right.MANAGE_OWN_SECOND_FACTOR}
     for right in (Right.MANAGE_STAFF, Right.MANAGE_AGENCY):

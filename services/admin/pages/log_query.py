@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Annotated, Self
 
 from aiohttp import web
@@ -35,9 +36,14 @@ class LogQuery(Query):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.start_date and self.end_date and self.end_date < self.start_date:
-            raise sentence("Choose a day that is not before the start date.", field="end_date")
+        require_order(self.start_date, self.end_date)
         return self
+
+
+def require_order(start: date | None, end: date | None) -> None:
+    """For a model's validator: raises a sentence at the field End Date when the days are the wrong way round."""
+    if start and end and end < start:
+        raise sentence("Choose a day that is not before the start date.", field="end_date")
 
 
 def typed_into(request: web.Request) -> dict[str, str]:

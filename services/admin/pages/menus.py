@@ -32,7 +32,11 @@ SIGN_IN_RULES: Final = Entry(
     "Sign-in Rules", "sign-in-rules", "Who has to sign in with a second step.", Right.MANAGE_AGENCY
 )
 
-ADMINISTRATION_ENTRIES: Final[tuple[Entry, ...]] = (SIGN_IN_RULES,)
+SECURITY_LOG: Final = Entry(
+    "Security Log", "security-log", "Sign-ins, refusals, locks and passwords.", Right.READ_SECURITY_LOG
+)
+
+ADMINISTRATION_ENTRIES: Final[tuple[Entry, ...]] = (SIGN_IN_RULES, SECURITY_LOG)
 
 Crumbs = list[tuple[str, str | None]]
 

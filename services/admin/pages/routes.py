@@ -13,11 +13,12 @@ from services.admin.pages import (
     menus,
     own_sessions,
     searching,
+    security_log,
     sign_in_rules,
     signing_in,
 )
 from services.admin.pages.documents import CHANGES, NO_CASE
-from services.admin.pages.menus import SIGN_IN_RULES
+from services.admin.pages.menus import SECURITY_LOG, SIGN_IN_RULES
 from services.admin.pages.second_factor import FACTOR_PAGES, SECOND_STEP_PAGES
 
 # As agencies' slugs are; anything else is no address of ours.
@@ -45,6 +46,8 @@ def page_routes() -> list[web.RouteDef]:
         web.get(f"{_SLUG}/administration", menus.administration_menu),
         web.get(f"{_SLUG}/{SIGN_IN_RULES.page}", sign_in_rules.show),
         web.post(f"{_SLUG}/{SIGN_IN_RULES.page}", sign_in_rules.submit),
+        web.get(f"{_SLUG}/{SECURITY_LOG.page}", security_log.show),
+        web.post(f"{_SLUG}/{SECURITY_LOG.page}", security_log.search),
         web.get(f"{_SLUG}/face-sheet", searching.show_face_sheet_search),
         web.post(f"{_SLUG}/face-sheet", searching.search_face_sheet),
         web.get(f"{_SLUG}/clients/{{id}}", face_sheet.show),

@@ -19,3 +19,13 @@ select client_id from accounts.portal_login_clients where id = $1;
 -- name: client_of_case
 -- Whose case it is.
 select client_id from accounts.case_clients where id = $1;
+
+-- name: people_called
+-- Whose username this is: of staff, of a portal login, or of both. In any case, as at sign-in.
+select 'staff' as kind, id from accounts.staff_states where lower(username) = lower($1)
+union all
+select 'portal_login', id from accounts.portal_login_clients where lower(username) = lower($1);
+
+-- name: staff
+-- Everybody who works or worked for the agency, by name.
+select id, username, display_name from accounts.staff_states order by lower(display_name), username;

@@ -1,0 +1,46 @@
+"""What the Security Log puts into its sentences for the values of payloads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+ENDINGS: Final[Mapping[str, str]] = {
+    "signed_out": "they signed out",
+    "idle": "nothing was done for a while",
+    "expired": "its time was over",
+    "revoked": "it was ended before its time",
+}
+"""Why a session ended."""
+
+REFUSALS: Final[Mapping[str, str]] = {
+    "unknown_username": "nobody has this username",
+    "wrong_password": "the password was wrong",
+    "inactive": "it is not active",
+    "temporary_password_expired": "the temporary password had expired",
+    "no_password": "there is no password yet",
+    "locked": "it is locked for a while",
+    "wrong_code": "the code of the second step was wrong",
+}
+"""Why a sign-in was refused: for agency admins, the person who tried is not told."""
+
+PASSWORDS: Final[Mapping[str, str]] = {
+    "first": "chose a password in place of the temporary one",
+    "own": "changed the password",
+    "reset": "chose a password with a reset e-mail",
+}
+"""How the owner of a login came to another password."""
+
+LOGS: Final[Mapping[str, str]] = {
+    "changes": "the Face Sheet Change Log",
+    "activity": "a Client Action Log",
+    "security": "the Security Log",
+}
+"""What pages call the logs."""
+
+ROLES: Final[Mapping[str, str]] = {
+    "staff": "a staff user",
+    "supervisor": "a supervisor",
+    "agency_admin": "an agency admin",
+}
+"""Roles with their articles."""
