@@ -113,7 +113,7 @@ def test_security_log_wording(payload: Payload, label: str, sentence: str) -> No
 
 def test_what_people_look_for_is_in_the_security_log() -> None:
     """Whatever is about signing in, passwords, staff and logs; face sheets and e-mails are not."""
-    about = re.compile(r"(_session|_password|_username|_login|^staff|^log|^key|^audit_log|^dead_letter)\b")
+    about = re.compile(r"(_session|_password|_username|_login|^staff|^log|^key|^agency|^audit_log|^dead_letter)\b")
     expected = {type_ for type_, _ in known_events() if about.search(type_.partition(".")[0])}
     assert expected <= set(security_labels())
     assert not {
