@@ -26,26 +26,28 @@ class Right(Enum):
     READ_LOGS_OF_ALL = "read the changes of all clients of the agency"
     READ_SECURITY_LOG = "read the agency's security log"
     READ_OWN_ACTIVITY = "read the activity of one's own portal login"
-    MANAGE_STAFF = "help staff who have lost their second factor"
     MANAGE_AGENCY = "change the agency's sign-in rules"
     MANAGE_OWN_SECOND_FACTOR = "set up, change and remove one's own second factor"
     CHANGE_OWN_PASSWORD = "change one's own portal password"  # noqa: S105 - words, no password
+    CHANGE_OWN_STAFF_PASSWORD = "change one's own staff password"  # noqa: S105 - words, no password
+    MANAGE_STAFF = "add, change, reset, unlock and sign out staff users, and remove a second factor that they have lost"
 
 
-_STAFF: Final = frozenset(
+_WORK: Final = frozenset(
     {Right.READ_FACE_SHEETS, Right.CHANGE_FACE_SHEETS, Right.MANAGE_PORTAL_LOGINS, Right.READ_LOGS_OF_A_CLIENT}
 )
 _ONESELF: Final = frozenset({Right.MANAGE_OWN_SECOND_FACTOR})
+_STAFF: Final = _WORK | _ONESELF | {Right.CHANGE_OWN_STAFF_PASSWORD}
 _SUPERVISOR: Final = _STAFF | {Right.READ_LOGS_OF_ALL}
 _AGENCY_ADMIN: Final = _SUPERVISOR | {Right.READ_SECURITY_LOG, Right.MANAGE_STAFF, Right.MANAGE_AGENCY}
 
 RIGHTS: Final[Mapping[Holder, frozenset[Right]]] = {
-    "staff": _STAFF | _ONESELF,
-    "supervisor": _SUPERVISOR | _ONESELF,
-    "agency_admin": _AGENCY_ADMIN | _ONESELF,
+    "staff": _STAFF,
+    "supervisor": _SUPERVISOR,
+    "agency_admin": _AGENCY_ADMIN,
     "portal_login": frozenset({Right.READ_OWN_ACTIVITY, Right.CHANGE_OWN_PASSWORD}) | _ONESELF,
     # Operators have the database; what they do through use cases, imports and the sample data, is staff's work.
-    "operator": _STAFF,
+    "operator": _WORK,
     "system": frozenset(),
 }
 """Everything that anybody may do, always within their own agency. What is not here is refused."""

@@ -30,6 +30,11 @@ class SampleAgency:
     staff: tuple[SampleStaff, ...]
 
 
+def email_of(agency: SampleAgency, person: SampleStaff) -> str:
+    """Where a sample staff user gets e-mails: a domain that is reserved for examples (RFC 2606)."""
+    return f"{person.username}@{agency.slug}.example.org"
+
+
 AGENCIES = (
     SampleAgency(
         "riverside",

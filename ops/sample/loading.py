@@ -14,7 +14,7 @@ from rich.console import Console
 
 from ops.importing.cli import import_file
 from ops.problems import Problem
-from ops.sample.data import AGENCIES, ROSTERS, SampleAgency, SampleStaff
+from ops.sample.data import AGENCIES, ROSTERS, SampleAgency, SampleStaff, email_of
 from shared.accounts import agencies, field_blocks, staff
 from shared.accounts.agencies import Agency
 from shared.accounts.staff import StaffUser
@@ -39,7 +39,10 @@ async def load(environment: Mapping[str, str], passwords: Mapping[str, str]) -> 
         answer = []
         for sample in AGENCIES:
             agency, is_new = await _agency(environment["OWNER_DATABASE_URL"], pool, sample)
-            people = [await _staff(pool, hasher, agency, person, passwords) for person in sample.staff]
+            people = [
+                await _staff(pool, hasher, agency, person, email_of(sample, person), passwords)
+                for person in sample.staff
+            ]
             if is_new:
                 await _roster(environment["DATABASE_URL"], sample.slug)
             answer.append({"slug": sample.slug, "name": sample.name, "staff": people})
@@ -75,7 +78,12 @@ async def _has_clients(pool: Pool, agency: Agency) -> bool:
 
 
 async def _staff(
-    pool: Pool, hasher: PasswordHasher, agency: Agency, person: SampleStaff, passwords: Mapping[str, str]
+    pool: Pool,
+    hasher: PasswordHasher,
+    agency: Agency,
+    person: SampleStaff,
+    email: str,
+    passwords: Mapping[str, str],
 ) -> dict[str, str]:
     password = passwords[f"{agency.slug}/{person.username}"]
     actor = operator(agency.id, getpass.getuser(), socket.gethostname())
@@ -83,13 +91,19 @@ async def _staff(
         known = await staff.by_username(conn, person.username)
     if known is None or not await hasher.verify(known.password_hash, password):
         hashed = await hasher.hash(password)
-        user = StaffUser(uuid4(), person.username, person.display_name, person.role, True, hashed)
+        user = StaffUser(uuid4(), person.username, person.display_name, person.role, True, hashed, email)
         async with Work(pool, system_clock, table="accounts.outbox").transaction(actor) as tx:
             if known is not None:
-                await staff.set_password(tx.conn, known.id, hashed)
+                await staff.set_own_password(tx.conn, known.id, hashed, tx.now)
             elif await staff.insert(tx.conn, agency.id, user, tx.now):
-                created = StaffCreated(username=user.username, role=user.role)
+                created = StaffCreated(
+                    username=user.username, role=user.role, display_name=user.display_name, email=email
+                )
                 await tx.append(created, Subject(staff_user_id=user.id))
+    elif known.email is None:
+        # From a load before staff had addresses.
+        async with pool.transaction(agency.id) as conn:
+            await staff.set_email(conn, known.id, email)
     return {"username": person.username, "password": password, "role": person.role}
 
 

@@ -11,13 +11,14 @@ from aiohttp import web
 import shared.db
 from services.admin.api.routes import api_routes
 from services.admin.audit_client import AuditClient
-from services.admin.keys import AUDIT, CREDENTIALS, FACTORS, HASHER, SETTINGS, SIGNER
+from services.admin.keys import AUDIT, CREDENTIALS, FACTORS, HASHER, MAILS, SETTINGS, SIGNER
 from services.admin.pages.errors import render_error
 from services.admin.pages.routes import page_routes
 from services.admin.pages.visitors import page_context
 from services.admin.pages.wording import FILTERS
 from services.admin.settings import ISSUER, AdminSettings
 from services.admin.use_cases.credentials import Credentials
+from services.admin.use_cases.mails import StaffMails
 from services.admin.use_cases.second_factor import factors_of
 from shared.accounts_service import BOXES, HTTP, SEALER, AccountsService
 from shared.clock import Clock, system_clock
@@ -25,7 +26,7 @@ from shared.http.application import create_app
 from shared.http.openapi import openapi_routes
 from shared.http.pages import setup_pages
 
-_DESCRIPTION: Final = "For staff and the systems that work for them: clients, face sheets and portal logins."
+_DESCRIPTION: Final = "For staff and the systems that work for them: clients, face sheets, portal logins, staff users."
 
 
 def create_admin(settings: AdminSettings, *, clock: Clock = system_clock) -> web.Application:
@@ -39,6 +40,7 @@ def create_admin(settings: AdminSettings, *, clock: Clock = system_clock) -> web
     )
     app[SETTINGS] = settings
     AccountsService(settings, ISSUER, "staff").install(app)
+    app[MAILS] = StaffMails(app[SEALER], settings.public_url)
     app.cleanup_ctx.append(_own_parts)
     setup_pages(
         app,

@@ -7,12 +7,14 @@ from aiohttp import web
 from services.admin.audit_client import AuditClient
 from services.admin.settings import AdminSettings
 from services.admin.use_cases.credentials import Credentials
+from services.admin.use_cases.mails import StaffMails
 from services.admin.visitor import Visitor
 from shared.accounts.agencies import Agency
 from shared.accounts_service import FACTORS, GATE, HASHER, KEY_RING, SIGNER, VERIFIER, WORK
 
 SETTINGS = web.AppKey("settings", AdminSettings)
 CREDENTIALS = web.AppKey("credentials", Credentials)
+MAILS = web.AppKey("mails", StaffMails)
 AUDIT = web.AppKey("audit", AuditClient)
 
 AGENCY = web.RequestKey("agency", Agency)
@@ -26,6 +28,7 @@ __all__ = [
     "GATE",
     "HASHER",
     "KEY_RING",
+    "MAILS",
     "SETTINGS",
     "SIGNER",
     "VERIFIER",

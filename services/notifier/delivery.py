@@ -179,7 +179,8 @@ class Courier:
             Words(
                 username=claim.context["username"],
                 agency_name=claim.context["agency_name"],
-                portal_url=claim.context["portal_url"],
+                portal_url=claim.context.get("portal_url"),
+                staff_url=claim.context.get("staff_url"),
                 secret=secret,
                 expires_at=claim.expires_at,
                 time_zone=claim.time_zone,

@@ -1,4 +1,4 @@
-"""Letters: what the owner of a portal login reads, from the templates of one mail, and its form on the wire."""
+"""Letters: what owners of portal logins and staff users read, from templates, and its form on the wire."""
 
 from __future__ import annotations
 
@@ -44,11 +44,12 @@ class Words:
     """What a letter is made of. ``expires_at`` is aware; ``secret`` is the temporary password or the code.
 
     ``detail`` says what was changed, in the mails that tell of several things.
+    ``staff_url`` is where a staff user works, in letters to them; in all others ``portal_url`` is the portal.
     """
 
     username: str
     agency_name: str
-    portal_url: str
+    portal_url: str | None
     secret: str = field(repr=False)
     expires_at: datetime
     time_zone: str
@@ -56,6 +57,7 @@ class Words:
     # Masked, in a mail to the old address.
     new_email: str = ""
     detail: str = ""
+    staff_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -108,15 +110,15 @@ class Letters:
 
 
 def _values(words: Words) -> Mapping[str, str]:
-    portal_url = _web_address(words.portal_url)
+    url = _web_address(words.staff_url or words.portal_url or "")
     return {
         "username": _one_line(words.username),
         "agency_name": _one_line(words.agency_name),
-        "portal_url": portal_url,
+        "staff_url" if words.staff_url else "portal_url": url,
         # The fragment is not sent to the server, so the token is in no access log and no Referer.
-        "reset_url": f"{portal_url.rstrip('/')}/reset#token={words.secret}",
-        "report_url": f"{portal_url.rstrip('/')}/not-me#token={words.secret}",
-        "confirm_url": f"{portal_url.rstrip('/')}/confirm-email#token={words.secret}",
+        "reset_url": f"{url.rstrip('/')}/reset#token={words.secret}",
+        "report_url": f"{url.rstrip('/')}/not-me#token={words.secret}",
+        "confirm_url": f"{url.rstrip('/')}/confirm-email#token={words.secret}",
         "new_email": _one_line(words.new_email),
         "secret": words.secret,
         "detail": _one_line(words.detail),
@@ -130,7 +132,7 @@ def _one_line(text: str) -> str:
 
 def _web_address(url: str) -> str:
     if urlsplit(url).scheme not in {"http", "https"} or _BREAKS.search(url) or " " in url:
-        raise ValueError("the portal's address is no web address")
+        raise ValueError("where the letter leads is no web address")
     return url
 
 

@@ -20,14 +20,15 @@ class Known:
 
     id: UUID
     agency_id: UUID
-    client_id: UUID
-    portal_login_id: UUID
+    client_id: UUID | None
+    portal_login_id: UUID | None
+    staff_user_id: UUID | None
     mail: str
 
     @property
     def subject(self) -> Subject:
         """Whom its events are about."""
-        return Subject(client_id=self.client_id, portal_login_id=self.portal_login_id)
+        return Subject(client_id=self.client_id, portal_login_id=self.portal_login_id, staff_user_id=self.staff_user_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ async def find(conn: Connection, delivery_id: UUID) -> Known | None:
 async def claim(
     conn: Connection, known: Known, *, now: datetime, due: datetime, lease_until: datetime, tries: int
 ) -> Claim | None:
-    """Take a delivery that is open, due at ``due``, free, of a contracted agency, not expired and has some of its
+    """Take a delivery that is open, due at ``due``, free, wanted by its agency, not expired and has some of its
     ``tries`` left; count the attempt."""
     row = await conn.fetchrow(SQL["claim"], known.id, now, due, lease_until, tries)
     if row is None:
@@ -110,7 +111,8 @@ async def requeue(conn: Connection, claimed: Claim, *, next_attempt_at: datetime
 
 
 async def end_unsendable(conn: Connection, delivery_id: UUID, *, now: datetime, tries: int) -> Ended | None:
-    """End a free delivery when its agency has no contract, its secret has expired or all its ``tries`` are spent."""
+    """End a free delivery when its secret has expired, all its ``tries`` are spent, or it is for the owner of a portal
+    login of an agency without a contract."""
     row = await conn.fetchrow(SQL["end_unsendable"], delivery_id, now, tries)
     if row is None:
         return None

@@ -242,14 +242,31 @@ async def end(
             await tx.append(*ended_event(kind, session.username, reason, person_id=person_id, client_id=client_id))
 
 
+async def end_all(
+    tx: Transaction, kind: SessionKind, username: str, subject: Subject, *, but: UUID | None = None
+) -> int:
+    """End all open sessions of a person, whom ``subject`` names, but for one; with their events. Answers how many."""
+    person_id = subject.staff_user_id or subject.portal_login_id
+    if person_id is None:
+        raise ValueError("a session belongs to a staff user or to a portal login")
+    ended = await sessions.end_all(tx.conn, kind, person_id, "revoked", tx.now, but=but)
+    await tx.append_all([(session_ended(kind, username, "revoked"), subject) for _ in ended])
+    return len(ended)
+
+
 def ended_event(
     kind: SessionKind, username: str, reason: EndReason, *, person_id: UUID, client_id: UUID | None
 ) -> tuple[Payload, Subject]:
     """The event of a session's end, with whom it is about."""
     if kind == "staff":
-        return StaffSessionEnded(username=username, reason=reason), Subject(staff_user_id=person_id)
-    subject = Subject(client_id=client_id, portal_login_id=person_id)
-    return PortalSessionEnded(username=username, reason=reason), subject
+        return session_ended(kind, username, reason), Subject(staff_user_id=person_id)
+    return session_ended(kind, username, reason), Subject(client_id=client_id, portal_login_id=person_id)
+
+
+def session_ended(kind: SessionKind, username: str, reason: EndReason) -> Payload:
+    """The event of a session's end."""
+    ended = StaffSessionEnded if kind == "staff" else PortalSessionEnded
+    return ended(username=username, reason=reason)
 
 
 async def end_overdue(sweep_pool: Pool, work: Work, kind: SessionKind, *, limit: int = 200) -> int:

@@ -138,7 +138,7 @@ def of_staff(user: StaffUser) -> FactorOwner:
         name=user.display_name,
         role=user.role,
         password_hash=user.password_hash,
-        may_enter=user.active,
+        may_enter=user.active and user.reported_at is None,
         representative=False,
         subject=Subject(staff_user_id=user.id),
     )

@@ -30,11 +30,12 @@ class OpenSession:
 async def of_actor(work: Work, *, actor: Actor, kind: SessionKind) -> list[OpenSession]:
     """The actor's open sessions: this one first, then the latest used."""
     async with work.transaction(actor) as tx:
-        return await _open(tx, kind)
+        return await open_of(tx, kind, actor.id)
 
 
-async def _open(tx: Transaction, kind: SessionKind) -> list[OpenSession]:
-    rows = await tx.conn.fetch(SQL[f"{kind}_open"], tx.actor.id, tx.now - IDLE, tx.now, tx.actor.session_id)
+async def open_of(tx: Transaction, kind: SessionKind, person_id: UUID | None) -> list[OpenSession]:
+    """A person's open sessions; who asks has seen to the right. The one that asks stands first, if it is among them."""
+    rows = await tx.conn.fetch(SQL[f"{kind}_open"], person_id, tx.now - IDLE, tx.now, tx.actor.session_id)
     return [OpenSession(**row) for row in rows]
 
 
@@ -61,7 +62,7 @@ async def end_all_others(tx: Transaction, kind: SessionKind) -> int:
     if own is None or actor.id is None:
         raise NotSignedIn
     event = access.ended_event(kind, actor.username, "revoked", person_id=actor.id, client_id=own.client_id)
-    for session in await _open(tx, kind):
+    for session in await open_of(tx, kind, actor.id):
         if not session.current and await sessions.end(tx.conn, session.id, "revoked", tx.now):
             await tx.append(*event)
             ended += 1

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final, Literal
+from datetime import datetime
 from uuid import UUID
 
+from shared.accounts.owners import PasswordState, email_waits, password_state
 from shared.db import Connection, named_queries
 from shared.errors import DomainError
 
 SQL = named_queries(__package__, "sql/portal_logins.sql")
-
-NEW_ADDRESS_WAITS: Final = timedelta(days=1)
-"""So long no reset e-mail goes to an address that staff have put in: the owner of the old one has time to notice."""
-
-PasswordState = Literal["own", "temporary", "temporary_expired", "none"]
 
 
 class UsernameTaken(DomainError):
@@ -57,14 +52,11 @@ class PortalLogin:
 
     def email_waits(self, now: datetime) -> bool:
         """Whether the e-mail address is one that staff have just put in, and its owner has not confirmed it yet."""
-        changed = self.email_unconfirmed_since
-        return changed is not None and now - changed < NEW_ADDRESS_WAITS
+        return email_waits(self, now)
 
     def password_state(self, now: datetime) -> PasswordState:
         """What the owner can sign in with at this moment. A pending temporary password replaces an own one."""
-        if self.temporary_password_expires_at is not None:
-            return "temporary" if now < self.temporary_password_expires_at else "temporary_expired"
-        return "own" if self.password_hash else "none"
+        return password_state(self, now)
 
 
 async def of_client(conn: Connection, client_id: UUID) -> list[PortalLogin]:

@@ -75,7 +75,8 @@ class PasswordToken:
     """A token from a sign-in or an e-mail, good once: for setting a password, or for saying what a change was."""
 
     digest: bytes
-    portal_login_id: UUID
+    # A portal login or a staff user, whichever was asked for.
+    person_id: UUID
     purpose: PasswordTokenPurpose
     issued_at: datetime
     expires_at: datetime
@@ -132,17 +133,12 @@ async def end(conn: Connection, session_id: UUID, reason: EndReason, now: dateti
     return None is not await conn.fetchval(SQL["end_one"], session_id, now, reason)
 
 
-async def end_of_login(
-    conn: Connection, portal_login_id: UUID, reason: EndReason, now: datetime, *, but: UUID | None = None
+async def end_all(
+    conn: Connection, kind: SessionKind, person_id: UUID, reason: EndReason, now: datetime, *, but: UUID | None = None
 ) -> list[UUID]:
-    """End all open sessions of a portal login, but for one; answers those that ended now."""
-    rows = await conn.fetch(SQL["end_of_login"], portal_login_id, now, reason, but)
+    """End all open sessions of a person, but for one; answers those that ended now."""
+    rows = await conn.fetch(SQL[f"end_all_{kind}"], person_id, now, reason, but)
     return [r["id"] for r in rows]
-
-
-async def end_of_staff(conn: Connection, staff_user_id: UUID, reason: EndReason, now: datetime) -> list[UUID]:
-    """End all open sessions of a staff user; answers those that ended now."""
-    return [r["id"] for r in await conn.fetch(SQL["end_of_staff"], staff_user_id, now, reason)]
 
 
 async def open_of_client(conn: Connection, client_id: UUID, now: datetime) -> dict[UUID, int]:
@@ -195,7 +191,8 @@ async def rotate_secret(conn: Connection, session_id: UUID, secret_digest: bytes
 async def insert_password_token(
     conn: Connection,
     reference: Reference,
-    portal_login_id: UUID,
+    kind: SessionKind,
+    person_id: UUID,
     purpose: PasswordTokenPurpose,
     *,
     now: datetime,
@@ -206,16 +203,19 @@ async def insert_password_token(
         SQL["insert_password_token"],
         reference.digest,
         reference.agency_id,
-        portal_login_id,
+        person_id if kind == "portal" else None,
+        person_id if kind == "staff" else None,
         purpose,
         now,
         expires_at,
     )
 
 
-async def lock_password_token(conn: Connection, reference: Reference, now: datetime) -> PasswordToken | None:
-    """The token that is presented, when it is still good, held until the transaction ends."""
-    row = await conn.fetchrow(SQL["lock_password_token"], reference.digest, now)
+async def lock_password_token(
+    conn: Connection, reference: Reference, kind: SessionKind, now: datetime
+) -> PasswordToken | None:
+    """The token that is presented, when it is still good and of that kind, held until the transaction ends."""
+    row = await conn.fetchrow(SQL["lock_password_token"], reference.digest, now, kind)
     return PasswordToken(**row) if row else None
 
 
@@ -224,23 +224,23 @@ async def use_password_token(conn: Connection, reference: Reference, now: dateti
     return None is not await conn.fetchval(SQL["use_password_token"], reference.digest, now)
 
 
-async def last_reset(conn: Connection, portal_login_id: UUID, now: datetime) -> datetime | None:
+async def last_reset(conn: Connection, person_id: UUID, now: datetime) -> datetime | None:
     """When the reset that is still open was asked for; None when none is."""
-    found: datetime | None = await conn.fetchval(SQL["last_reset"], portal_login_id, now)
+    found: datetime | None = await conn.fetchval(SQL["last_reset"], person_id, now)
     return found
 
 
-async def resets_since(conn: Connection, portal_login_id: UUID, since: datetime) -> int:
+async def resets_since(conn: Connection, person_id: UUID, since: datetime) -> int:
     """How often a reset was asked for since then."""
-    count: int = await conn.fetchval(SQL["resets_since"], portal_login_id, since)
+    count: int = await conn.fetchval(SQL["resets_since"], person_id, since)
     return count
 
 
-async def void_resets(conn: Connection, portal_login_id: UUID, now: datetime) -> None:
-    """The reset tokens that are open can no longer set this login's password."""
-    await conn.execute(SQL["void_resets"], portal_login_id, now)
+async def void_resets(conn: Connection, person_id: UUID, now: datetime) -> None:
+    """The reset tokens that are open can no longer set this person's password."""
+    await conn.execute(SQL["void_resets"], person_id, now)
 
 
-async def void_password_tokens(conn: Connection, portal_login_id: UUID, now: datetime) -> None:
-    """Whatever could set this login's password can no longer do it."""
-    await conn.execute(SQL["void_password_tokens"], portal_login_id, now)
+async def void_password_tokens(conn: Connection, person_id: UUID, now: datetime) -> None:
+    """Whatever could set this person's password can no longer do it."""
+    await conn.execute(SQL["void_password_tokens"], person_id, now)

@@ -23,6 +23,9 @@ MailName = Literal[
     "email_changed",
     "second_factor_changed",
     "second_factor_reset",
+    "staff_invitation",
+    "staff_password_reset",
+    "staff_password_changed",
 ]
 NOTICES: Final[tuple[MailName, ...]] = (
     "password_changed",
@@ -30,6 +33,7 @@ NOTICES: Final[tuple[MailName, ...]] = (
     "email_changed",
     "second_factor_changed",
     "second_factor_reset",
+    "staff_password_changed",
 )
 """They tell what has happened, so nothing that happens later takes them back."""
 DeliveryState = Literal["queued", "sending", "accepted", "failed", "expired", "superseded", "cancelled"]
@@ -52,8 +56,6 @@ class Delivery:
     """One e-mail on its way. Its secret is not in here: publishers can't read it back."""
 
     id: UUID
-    portal_login_id: UUID
-    client_id: UUID
     mail: MailName
     recipient: str
     state: DeliveryState
@@ -70,26 +72,27 @@ async def queue(
     *,
     sealer: Sealer,
     mail: MailName,
-    portal_login_id: UUID,
-    client_id: UUID,
+    owner: Subject,
     recipient: str,
     context: dict[str, Any],
     secret: str,
     expires_at: datetime,
 ) -> UUID:
-    """Put an e-mail into the queue; a credential takes the place of any other that waits for the same login.
+    """Put an e-mail into the queue; a credential takes the place of any other that waits for the same person.
 
-    ``context`` is what the template needs and is no secret; ``secret`` is sealed here and never stored in clear.
+    ``owner`` is a portal login with its client, or a staff user. ``context`` is what the template needs and is no
+    secret; ``secret`` is sealed here and never stored in clear.
     """
     if mail not in NOTICES:
-        await end_open(tx, portal_login_id=portal_login_id, client_id=client_id, state="superseded")
+        await end_open(tx, owner, state="superseded")
     delivery_id = tx.new_id()
     await tx.conn.execute(
         SQL["insert"],
         delivery_id,
         tx.agency_id,
-        portal_login_id,
-        client_id,
+        owner.portal_login_id,
+        owner.client_id,
+        owner.staff_user_id,
         mail,
         recipient,
         context,
@@ -100,36 +103,28 @@ async def queue(
         # Fixed for all attempts, so that a mail system can drop a twin. The domain part is the notifier's to add.
         str(delivery_id),
     )
-    await tx.append(
-        DeliveryQueued(delivery_id=delivery_id, mail=mail),
-        Subject(client_id=client_id, portal_login_id=portal_login_id),
-    )
+    await tx.append(DeliveryQueued(delivery_id=delivery_id, mail=mail), owner)
     await tx.enqueue_delivery(delivery_id)
     return delivery_id
 
 
 async def end_open(
-    tx: Transaction,
-    *,
-    portal_login_id: UUID,
-    client_id: UUID,
-    state: Literal["superseded", "cancelled"],
-    reason: str = "",
+    tx: Transaction, owner: Subject, *, state: Literal["superseded", "cancelled"], reason: str = ""
 ) -> list[MailName]:
-    """Take a login's credentials out of the queue and wipe them; answers which ones those were. Notices stay."""
-    subject = Subject(client_id=client_id, portal_login_id=portal_login_id)
-    ended = await tx.conn.fetch(SQL["end_open_of_login"], portal_login_id, state, tx.now, list(NOTICES))
+    """Take a person's credentials out of the queue and wipe them; answers which ones those were. Notices stay."""
+    person_id = owner.portal_login_id or owner.staff_user_id
+    ended = await tx.conn.fetch(SQL["end_open"], person_id, state, tx.now, list(NOTICES))
     for row in ended:
         if state == "superseded":
-            await tx.append(DeliverySuperseded(delivery_id=row["id"], mail=row["mail"]), subject)
+            await tx.append(DeliverySuperseded(delivery_id=row["id"], mail=row["mail"]), owner)
         else:
-            await tx.append(DeliveryCancelled(delivery_id=row["id"], mail=row["mail"], reason=reason), subject)
+            await tx.append(DeliveryCancelled(delivery_id=row["id"], mail=row["mail"], reason=reason), owner)
     return [row["mail"] for row in ended]
 
 
-async def open_mail(conn: Connection, portal_login_id: UUID) -> MailName | None:
-    """Which credential of a login is on its way right now."""
-    found: MailName | None = await conn.fetchval(SQL["open_mail"], portal_login_id, list(NOTICES))
+async def open_mail(conn: Connection, person_id: UUID) -> MailName | None:
+    """Which credential of a portal login or a staff user is on its way right now."""
+    found: MailName | None = await conn.fetchval(SQL["open_mail"], person_id, list(NOTICES))
     return found
 
 
@@ -147,9 +142,12 @@ async def sent_since(
     return (row["latest"], row["count"]) if row else (None, 0)
 
 
-async def of_login(conn: Connection, portal_login_id: UUID, *, before: UUID | None, limit: int) -> list[Delivery]:
-    """A login's deliveries with their attempts, newest first; ``before`` is the last id of the page before."""
-    rows = await conn.fetch(SQL["of_login"], portal_login_id, before, limit)
+async def of_person(conn: Connection, person_id: UUID, *, before: UUID | None, limit: int) -> list[Delivery]:
+    """The deliveries of a portal login or a staff user with their attempts, newest first.
+
+    ``before`` is the last id of the page before.
+    """
+    rows = await conn.fetch(SQL["of_person"], person_id, before, limit)
     tries: dict[UUID, list[Attempt]] = {}
     for r in await conn.fetch(SQL["attempts_of"], [row["id"] for row in rows]):
         attempt = {k: v for k, v in r.items() if k != "delivery_id"}

@@ -378,7 +378,7 @@ class _DeliveryPayload(Payload):
 
 @event("delivery.queued")
 class DeliveryQueued(_DeliveryPayload):
-    """An e-mail to the owner of a portal login was put in the queue."""
+    """An e-mail to the owner of a portal login, or to a staff user, was put in the queue."""
 
 
 @event("delivery.accepted")

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
 from shared.events import words
 from shared.events.catalogue import SessionEnd
-from shared.events.registry import Payload, SecurityWording, event
+from shared.events.registry import Change, Payload, SecurityWording, event
+
+ROLE_NAMES: Final[Mapping[str, str]] = {
+    "staff": "Staff",
+    "supervisor": "Supervisor",
+    "agency_admin": "Agency Admin",
+}
+"""How pages and logs name the roles."""
 
 
 @event("staff_session.started", security=SecurityWording("Staff Sign-in", "{username} signed in."))
@@ -40,7 +48,15 @@ class StaffSessionRefused(Payload):
     """A staff sign-in was refused. What was typed is kept only when it names a staff user of the agency."""
 
     username: str | None
-    reason: Literal["unknown_username", "wrong_password", "inactive", "no_password", "locked", "wrong_code"]
+    reason: Literal[
+        "unknown_username",
+        "wrong_password",
+        "inactive",
+        "temporary_password_expired",
+        "no_password",
+        "locked",
+        "wrong_code",
+    ]
 
     @property
     def shown_username(self) -> str:
@@ -69,17 +85,95 @@ class StaffLocked(Payload):
     known_device: bool
 
 
+@event("staff.unlocked", security=SecurityWording("Staff User Unlocked", "{actor} unlocked {username}."))
+class StaffUnlocked(Payload):
+    """The lock of a staff user was lifted before its time: by an agency admin, or by themselves with a reset e-mail."""
+
+    username: str
+
+
+@event(
+    "staff.reported",
+    security=SecurityWording(
+        "Staff Change Reported", "{username} said that a change was not theirs. Nobody gets in with it now."
+    ),
+)
+class StaffReported(Payload):
+    """A staff user said that somebody else had changed the password: nobody gets in until an agency admin acts."""
+
+    username: str
+
+
 @event("staff.created", security=SecurityWording("Staff User Added", "{actor} added {username} as {shown_role}."))
 class StaffCreated(Payload):
-    """A staff user was added."""
+    """A staff user was added: by an agency admin, who has them invited by e-mail, or by an operator."""
 
     username: str
     role: str
+    display_name: str | None = None
+    email: str | None = None
 
     @property
     def shown_role(self) -> str:
         """The role with its article."""
         return words.ROLES.get(self.role, self.role)
+
+    @property
+    def changed_fields(self) -> Sequence[Change]:
+        """The new user's fields under the labels of the page."""
+        role = ROLE_NAMES.get(self.role, self.role)
+        fields = (("Username", self.username), ("Name", self.display_name), ("E-mail", self.email), ("Role", role))
+        return [Change(field=field, new=new) for field, new in fields if new is not None]
+
+
+@event(
+    "staff.updated",
+    security=SecurityWording("Staff User Changed", "{actor} changed {username}. Changes: {changes_text}"),
+)
+class StaffUpdated(Payload):
+    """An agency admin changed a staff user, or had a new temporary password made for them."""
+
+    username: str
+    changes: tuple[Change, ...] = ()
+    password_updated: bool = False
+
+    @property
+    def change_lines(self) -> Sequence[str]:
+        """One sentence a change."""
+        return [str(c) for c in self.changes] + (["Password updated"] if self.password_updated else [])
+
+    @property
+    def changes_text(self) -> str:
+        """The changes in one line."""
+        return ", ".join(self.change_lines)
+
+    @property
+    def changed_fields(self) -> Sequence[Change]:
+        """The fields with old and new value; a password has neither."""
+        return (*self.changes, *((Change(field="Password"),) if self.password_updated else ()))
+
+
+@event("staff_password.changed", security=SecurityWording("Staff Password Changed", "{username} {deed}."))
+class StaffPasswordChanged(Payload):
+    """A staff user chose a password: the first one, another one, or one after a reset mail."""
+
+    username: str
+    how: Literal["first", "own", "reset"]
+
+    @property
+    def deed(self) -> str:
+        """What they did."""
+        return words.PASSWORDS[self.how]
+
+
+@event(
+    "staff_password.reset_requested",
+    security=SecurityWording("Staff Password Reset Requested", "A password reset e-mail was requested for {username}."),
+)
+class StaffPasswordResetRequested(Payload):
+    """Somebody who knows the username and the e-mail address of a staff user asked for a reset e-mail."""
+
+    username: str
 
 
 @event("log.viewed", security=SecurityWording("Log Viewed", "{actor} read {shown_log}."))

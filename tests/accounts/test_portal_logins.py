@@ -284,7 +284,7 @@ async def test_sessions_of_a_login_end_together(
     ended = [e for e in await outbox() if e["type"] == "portal_session.ended"]
     assert [e["payload"]["reason"] for e in ended] == ["revoked"] * 3
     async with portal_work.pool.transaction(desk.agency.id) as conn:
-        assert await sessions.end_of_login(conn, login.id, "revoked", portal_work.clock()) == []
+        assert await sessions.end_all(conn, "portal", login.id, "revoked", portal_work.clock()) == []
 
 
 async def test_a_changed_address_voids_what_was_sent_to_the_old_one(
@@ -297,10 +297,10 @@ async def test_a_changed_address_voids_what_was_sent_to_the_old_one(
     async with portal_work.transaction(desk.actor) as tx:
         await portal_logins.set_own_password(tx.conn, login.id, "an own password's hash", tx.now)
         await sessions.insert_password_token(
-            tx.conn, reference, login.id, "reset", now=tx.now, expires_at=tx.now + PASSWORD_RESET
+            tx.conn, reference, "portal", login.id, "reset", now=tx.now, expires_at=tx.now + PASSWORD_RESET
         )
     after = await changed(admin_work, credentials, desk, login, PortalLoginChange(email="new@example.com"))
     # No temporary password was on its way, so the owner's own one stays.
     assert after.password_state(clock()) == "own"
     async with portal_work.transaction(desk.actor) as tx:
-        assert await sessions.lock_password_token(tx.conn, reference, tx.now) is None
+        assert await sessions.lock_password_token(tx.conn, reference, "portal", tx.now) is None

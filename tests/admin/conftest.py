@@ -191,6 +191,16 @@ class Town:
         )
         return [(row["recipient"], self.opener.open(row["sealed_secret"])) for row in rows]
 
+    async def secret_for(self, username: str, mail: str) -> str:
+        """The secret in the newest e-mail of that kind to a staff user that is still on its way."""
+        rows = await self.rows(
+            "select d.sealed_secret from mail.deliveries d join accounts.staff_users u on u.id = d.staff_user_id"
+            " where u.username = $1 and d.mail = $2 and d.finished_at is null order by d.id desc limit 1",
+            username,
+            mail,
+        )
+        return self.opener.open(rows[0]["sealed_secret"])
+
     async def case_id(self) -> UUID:
         (found,) = await self.world.case_ids(self.agency, self.client)
         return found
@@ -258,8 +268,10 @@ class Api:
     async def patch(self, path: str, body: Any, **options: Any) -> Answer:
         return await self.call("PATCH", path, body, **options)
 
-    async def sign_in(self, username: str = "nextstep", agency: str = "riverside") -> dict[str, Any]:
-        body = {"agency": agency, "username": username, "password": STAFF_PASSWORD}
+    async def sign_in(
+        self, username: str = "nextstep", agency: str = "riverside", password: str = STAFF_PASSWORD
+    ) -> dict[str, Any]:
+        body = {"agency": agency, "username": username, "password": password}
         self.token = ""
         answer = await self.post("token", body)
         assert answer.status == 200, answer.text
@@ -347,8 +359,8 @@ class Browser:
     def _path(self, path: str) -> str:
         return path if path.startswith("/") else f"/{self.slug}/{path}"
 
-    async def sign_in(self, username: str = "nextstep") -> None:
-        page = await self.post("sign-in", {"username": username, "password": STAFF_PASSWORD})
+    async def sign_in(self, username: str = "nextstep", password: str = STAFF_PASSWORD) -> None:
+        page = await self.post("sign-in", {"username": username, "password": password})
         assert page.status == 303, page.words
 
     def cookies(self) -> dict[str, str]:
@@ -385,6 +397,24 @@ async def api(http: TestClient[web.Request, web.Application], town: Town) -> Api
     found = Api(http)
     await found.sign_in()
     return found
+
+
+@pytest.fixture
+async def boss(http: TestClient[web.Request, web.Application], town: Town) -> Api:
+    """Signed in as the agency admin ``boss``."""
+    await town.world.staff(town.agency, "boss", display_name="Alex Morgan", role="agency_admin")
+    found = Api(http)
+    await found.sign_in("boss")
+    return found
+
+
+async def invited(boss: Api, **fields: Any) -> dict[str, Any]:
+    """Add a staff user, as ``boss``."""
+    body = {"username": "nora", "display_name": "Nora Newman", "email": "nora@example.org", "role": "staff", **fields}
+    answer = await boss.post("staff", body)
+    assert answer.status == 201, answer.text
+    made: dict[str, Any] = answer.json
+    return made
 
 
 @pytest.fixture

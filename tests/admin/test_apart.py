@@ -31,6 +31,11 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/v1/staff/{id}/second-factor/reset"): {"reason": "Lost the phone"},
     ("DELETE", "/api/v1/sessions/{id}"): None,
     ("DELETE", "/api/v1/second-factor/devices/{id}"): None,
+    ("GET", "/api/v1/staff/{id}"): None,
+    ("PATCH", "/api/v1/staff/{id}"): {"role": "agency_admin", "email": "intruder@example.com", "reset_password": True},
+    ("POST", "/api/v1/staff/{id}/unlock"): {},
+    ("POST", "/api/v1/staff/{id}/sign-out"): {},
+    ("GET", "/api/v1/staff/{id}/deliveries"): None,
 }
 # Opened without a session, about nobody.
 PUBLIC = {
@@ -41,7 +46,12 @@ PUBLIC = {
     "/api/v1/token/second-factor/totp/confirm",
     "/.well-known/jwks.json",
     "/openapi.json",
+    "/api/v1/password/forgot",
+    "/api/v1/password/reset",
+    "/api/v1/password/report",
 }
+# Pages at which somebody without a session arrives.
+DOORS = ("/sign-in", "{slug}", "/choose-password", "/forgot-password", "/reset", "/not-me")
 
 
 @dataclass
@@ -70,7 +80,7 @@ class Elsewhere:
 @pytest.fixture
 async def elsewhere(http: Http, town: Town) -> Elsewhere:
     agency = await town.world.agency("lakeside", name="Lakeside")
-    person = await town.world.staff(agency, "theirs")
+    person = await town.world.staff(agency, "theirs", display_name="Zebulon", role="agency_admin")
     device = await a_second_factor(town, agency, person.user.id)
     client = await town.world.client(agency, first_name="Zebulon", last_name="Quagmire")
     theirs = Api(http)
@@ -140,6 +150,7 @@ async def test_the_api_tells_and_changes_nothing_of_another_agency(api: Api, tow
         assert not tells(answer.text), (method, path)
     found = await api.post("clients/search", {"query": "quagmire"})
     assert found.json["items"] == []
+    assert not tells((await api.get("staff")).text)
     assert await kept(town, elsewhere) == before
 
 
@@ -148,7 +159,10 @@ async def test_the_api_answers_nothing_without_a_staff_session(http: Http, api: 
     for method, path in routes(http):
         if not path.startswith("/api/") or path in PUBLIC:
             continue
-        answer = await nobody.call(method, path.replace("{id}", elsewhere.id_for(path)), BODIES.get((method, path)))
+        body = BODIES.get((method, path))
+        if path == "/api/v1/password":
+            body = {"current_password": "not known", "new_password": "seven lamps beside an old bridge"}
+        answer = await nobody.call(method, path.replace("{id}", elsewhere.id_for(path)), body)
         assert answer.status == 401, (method, path, answer.text)
 
 
@@ -184,7 +198,7 @@ async def test_a_session_opens_no_page_of_another_agency(http: Http, town: Town,
     stolen = {"portico_staff_lakeside": cookies["portico_staff_riverside"]}
     before = await kept(town, elsewhere)
     for method, path in routes(http):
-        if not path.startswith("/{slug") or path.endswith(("/sign-in", "{slug}")):
+        if not path.startswith("/{slug") or path.endswith(DOORS):
             continue
         address = _filled(path, "lakeside", elsewhere)
         http.session.cookie_jar.update_cookies(stolen, http.make_url("/"))
@@ -196,4 +210,5 @@ async def test_a_session_opens_no_page_of_another_agency(http: Http, town: Town,
 
 
 def _filled(path: str, slug: str, elsewhere: Elsewhere) -> str:
-    return path.replace("{slug}", slug).replace("{id}", str(elsewhere.client.id)).replace("{case}", elsewhere.case_id)
+    found = elsewhere.staff_id if "/staff/" in path else str(elsewhere.client.id)
+    return path.replace("{slug}", slug).replace("{id}", found).replace("{case}", elsewhere.case_id)

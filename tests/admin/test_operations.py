@@ -54,6 +54,15 @@ CONTRACT = {
     "/api/v1/portal-logins/{id}/deliveries": {"get"},
     "/api/v1/portal-logins/{id}/unlock": {"post"},
     "/api/v1/portal-logins/{id}/sign-out": {"post"},
+    "/api/v1/password": {"post"},
+    "/api/v1/password/forgot": {"post"},
+    "/api/v1/password/reset": {"post"},
+    "/api/v1/password/report": {"post"},
+    "/api/v1/staff": {"get", "post"},
+    "/api/v1/staff/{id}": {"get", "patch"},
+    "/api/v1/staff/{id}/unlock": {"post"},
+    "/api/v1/staff/{id}/sign-out": {"post"},
+    "/api/v1/staff/{id}/deliveries": {"get"},
 }
 
 
@@ -72,7 +81,7 @@ async def test_the_description_matches_the_routes_in_both_directions(api: Api) -
 
 async def test_updates_take_an_if_match(api: Api) -> None:
     paths = (await api.get("/openapi.json")).json["paths"]
-    for path in ("/api/v1/clients/{id}", "/api/v1/portal-logins/{id}"):
+    for path in ("/api/v1/clients/{id}", "/api/v1/portal-logins/{id}", "/api/v1/staff/{id}"):
         assert "If-Match" in [p["name"] for p in paths[path]["patch"]["parameters"]]
         assert {"403", "404", "412", "422"} <= set(paths[path]["patch"]["responses"])
 

@@ -11,6 +11,16 @@ from shared.db import Pool
 from tests.support.databases import ROLES, Database
 from tests.support.people import World
 
+_TOKEN = (
+    "insert into accounts.password_tokens (digest, agency_id, staff_user_id, purpose, issued_at, expires_at)"
+    " values ($1, $2, $3, 'reset', now(), now() + interval '1 hour')"
+)
+_MAIL = (
+    "insert into mail.deliveries (id, agency_id, staff_user_id, mail, recipient, state, next_attempt_at, expires_at,"
+    " message_id, created_at) values (gen_random_uuid(), $1, $2, 'staff_invitation', 'x@example.org', 'queued', now(),"
+    " now(), gen_random_uuid()::text, now())"
+)
+
 
 async def test_every_table_forces_row_level_security(database: Database) -> None:
     conn = await asyncpg.connect(database.owner_url)
@@ -124,6 +134,54 @@ async def test_the_portal_cannot_touch_a_second_factor_of_staff(
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             async with portal_pool.transaction(agency.id) as conn:
                 await conn.execute(f"insert into accounts.{table} {values}", agency.id, uuid4())
+
+
+async def test_the_portal_sees_no_password_token_and_no_mail_of_staff(
+    world: World, admin_pool: Pool, portal_pool: Pool
+) -> None:
+    agency = await world.agency()
+    person = await world.staff(agency)
+    async with admin_pool.transaction(agency.id) as conn:
+        await conn.execute(_TOKEN, bytes(32), agency.id, person.user.id)
+        await conn.execute(_MAIL, agency.id, person.user.id)
+    async with portal_pool.transaction(agency.id) as conn:
+        assert await conn.fetch("select digest from accounts.password_tokens") == []
+        assert await conn.fetch("select id from mail.deliveries") == []
+        assert await conn.execute("update accounts.password_tokens set used_at = now()") == "UPDATE 0"
+        assert await conn.execute("update mail.deliveries set state = 'cancelled', finished_at = now()") == "UPDATE 0"
+    for query, values in ((_TOKEN, (bytes(31), agency.id, person.user.id)), (_MAIL, (agency.id, person.user.id))):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with portal_pool.transaction(agency.id) as conn:
+                await conn.execute(query, *values)
+
+
+_OWNERLESS_TOKEN = (
+    "insert into accounts.password_tokens (digest, agency_id, purpose, issued_at, expires_at)"
+    " values ('\\x00', $1, 'reset', now(), now())"
+)
+_OWNED_MAIL = (
+    "insert into mail.deliveries (id, agency_id, portal_login_id, client_id, staff_user_id, mail, recipient, state,"
+    " next_attempt_at, expires_at, message_id, created_at) select gen_random_uuid(), $1, portal, client, staff, 'username',"
+    " 'x@example.org', 'queued', now(), now(), 'm', now() from (values {}) as owner (portal, client, staff)"
+)
+_ID = "gen_random_uuid()"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        _OWNERLESS_TOKEN,
+        _OWNED_MAIL.format("(null::uuid, null::uuid, null::uuid)"),
+        _OWNED_MAIL.format(f"({_ID}, {_ID}, {_ID})"),
+        _OWNED_MAIL.format(f"({_ID}, null::uuid, null::uuid)"),
+        _OWNED_MAIL.format(f"(null::uuid, {_ID}, {_ID})"),
+    ],
+)
+async def test_a_password_token_and_a_mail_have_one_owner(world: World, admin_pool: Pool, query: str) -> None:
+    agency = await world.agency()
+    with pytest.raises(asyncpg.CheckViolationError):
+        async with admin_pool.transaction(agency.id) as conn:
+            await conn.execute(query, agency.id)
 
 
 async def test_a_service_publishes_keys_only_under_its_own_name(portal_pool: Pool) -> None:

@@ -25,9 +25,14 @@ from shared.events.staff_catalogue import (
     LogViewed,
     StaffCreated,
     StaffLocked,
+    StaffPasswordChanged,
+    StaffPasswordResetRequested,
+    StaffReported,
     StaffSessionEnded,
     StaffSessionRefused,
     StaffSessionStarted,
+    StaffUnlocked,
+    StaffUpdated,
 )
 from tests.events.test_wording import enveloped
 
@@ -91,6 +96,25 @@ UNTIL = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
             StaffCreated(username="new", role="agency_admin"),
             "Staff User Added",
             "nextstep added new as an agency admin.",
+        ),
+        (
+            StaffUpdated(
+                username="new", changes=(Change(field="Role", old="Staff", new="Supervisor"),), password_updated=True
+            ),
+            "Staff User Changed",
+            "nextstep changed new. Changes: Role: Staff -> Supervisor, Password updated",
+        ),
+        (StaffUnlocked(username="new"), "Staff User Unlocked", "nextstep unlocked new."),
+        (
+            StaffReported(username="new"),
+            "Staff Change Reported",
+            "new said that a change was not theirs. Nobody gets in with it now.",
+        ),
+        (StaffPasswordChanged(username="new", how="own"), "Staff Password Changed", "new changed the password."),
+        (
+            StaffPasswordResetRequested(username="new"),
+            "Staff Password Reset Requested",
+            "A password reset e-mail was requested for new.",
         ),
         (LogViewed(log="changes"), "Log Viewed", "nextstep read the Face Sheet Change Log."),
         (LogViewed(log="security"), "Log Viewed", "nextstep read the Security Log."),

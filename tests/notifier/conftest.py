@@ -23,7 +23,7 @@ from shared.db import Pool
 from shared.deliveries import store as deliveries
 from shared.deliveries.sealing import Opener, Sealer, new_key_pair
 from shared.deliveries.store import MailName
-from shared.events import Envelope, from_json
+from shared.events import Envelope, Subject, from_json
 from shared.outbox import Work
 from tests.notifier.smtp import Script, mail_server
 from tests.support.clock import FakeClock
@@ -113,19 +113,22 @@ class Post:
         hours: float = 72,
         context: dict[str, Any] | None = None,
         portal_login_id: UUID | None = None,
+        staff_user_id: UUID | None = None,
         sealer: Sealer | None = None,
         agency: Agency | None = None,
     ) -> Queued:
         """Queue one; for the same login it takes the place of the one before."""
         login_id, client_id = portal_login_id or uuid4(), uuid4()
+        owner = Subject(client_id=client_id, portal_login_id=login_id)
+        if staff_user_id:
+            owner = Subject(staff_user_id=staff_user_id)
         agency = agency or self.agency
         async with self.work.transaction(system(agency.id, "test")) as tx:
             delivery_id = await deliveries.queue(
                 tx,
                 sealer=sealer or self._sealer,
                 mail=mail,
-                portal_login_id=login_id,
-                client_id=client_id,
+                owner=owner,
                 recipient=recipient,
                 context=context
                 or {
@@ -141,13 +144,8 @@ class Post:
     async def cancel(self, queued: Queued) -> None:
         """As a login made inactive does."""
         async with self.work.transaction(system(self.agency.id, "test")) as tx:
-            await deliveries.end_open(
-                tx,
-                portal_login_id=queued.portal_login_id,
-                client_id=queued.client_id,
-                state="cancelled",
-                reason="login made inactive",
-            )
+            owner = Subject(client_id=queued.client_id, portal_login_id=queued.portal_login_id)
+            await deliveries.end_open(tx, owner, state="cancelled", reason="login made inactive")
 
     async def sql(self, text: str, *values: Any) -> list[asyncpg.Record]:
         """Anything, as the owner."""

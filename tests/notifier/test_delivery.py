@@ -15,6 +15,7 @@ from services.notifier.channel import PAUSE
 from services.notifier.delivery import TRIES, Courier, backoff
 from shared.db import Pool
 from shared.deliveries.sealing import Sealer, new_key_pair
+from shared.events import Subject
 from shared.outbox import Work
 from tests.notifier.conftest import SECRET, SENDER, MakeCourier, Post
 from tests.notifier.smtp import Script, mail_server
@@ -267,6 +268,19 @@ async def test_two_unknown_outcomes_are_enough(post: Post, courier: Courier, smt
         ("delivery.deferred", "unknown"),
         ("delivery.failed", "unknown"),
     ]
+
+
+async def test_staff_of_an_agency_without_contract_are_written_to(post: Post, courier: Courier, smtp: Script) -> None:
+    await post.sql("update accounts.agencies set contracted = false")
+    staff_user_id = uuid4()
+    context = {"username": "nextstep", "staff_url": "http://localhost:8081/riverside/", "agency_name": "Riverside"}
+    queued = await post.queue(mail="staff_invitation", staff_user_id=staff_user_id, context=context)
+    await courier.deliver(queued.id)
+    [mail] = smtp.caught
+    assert "http://localhost:8081/riverside/" in mail.text
+    [event] = await post.events(queued)
+    assert event.type == "delivery.accepted"
+    assert event.subject == Subject(staff_user_id=staff_user_id)
 
 
 async def test_an_agency_without_contract_sends_nothing(post: Post, courier: Courier, smtp: Script) -> None:

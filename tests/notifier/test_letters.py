@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.utils import getaddresses
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from jinja2 import UndefinedError
@@ -21,9 +23,10 @@ from tests.notifier.smtp import Caught
 
 EXPIRES = datetime(2026, 11, 27, 14, 30, tzinfo=UTC)
 TOKEN = "0123456789abcdef0123456789abcdef.AbCdEfGhIjKlMnOpQrStUvWxYz0123456789_-AbCdE"
+TO_STAFF = ("staff_invitation", "staff_password_reset", "staff_password_changed")
 MAILS = (
     *("temporary_password", "password_reset", "password_changed", "username", "email_changed"),
-    *("second_factor_changed", "second_factor_reset"),
+    *("second_factor_changed", "second_factor_reset", *TO_STAFF),
 )
 INJECTION = "=?utf-8?q?x=0ABcc=3A=20evil=40example.org?="
 HEADERS = {
@@ -32,8 +35,8 @@ HEADERS = {
 }
 
 
-def words(**changes: str) -> Words:
-    chosen = {
+def words(**changes: str | None) -> Words:
+    chosen: dict[str, Any] = {
         "username": "cmalek",
         "agency_name": "Riverside Family Services",
         "portal_url": "https://portal.example.org/riverside/",
@@ -55,7 +58,10 @@ def heading(**changes: str) -> Heading:
 
 
 def sent(mail: str = "temporary_password", *, of: Words | None = None, by: Heading | None = None) -> Caught:
-    return Caught("", [], on_the_wire(Letters().write(mail, of or words()), by or heading()))
+    chosen = of or words()
+    if mail in TO_STAFF:
+        chosen = replace(chosen, portal_url=None, staff_url=chosen.portal_url)
+    return Caught("", [], on_the_wire(Letters().write(mail, chosen), by or heading()))
 
 
 def test_a_mail_about_a_second_factor_says_what_was_changed() -> None:
@@ -131,6 +137,37 @@ def test_a_mail_about_a_changed_address_says_how_to_confirm_it_and_how_to_lock_t
         plain = " ".join(re.sub(r"<[^>]+>", " ", part).split())
         for needed in ("o***@example.com", "That was not me", "Yes, it is right", "cmalek"):
             assert needed in plain
+
+
+def test_an_invitation_tells_staff_where_they_work_and_how_they_begin() -> None:
+    mail = sent("staff_invitation", of=words(portal_url="https://staff.example.org/riverside/"))
+    for part in (mail.text, mail.html):
+        plain = " ".join(re.sub(r"<[^>]+>", " ", part).split())
+        for needed in (
+            "Riverside Family Services",
+            "https://staff.example.org/riverside/",
+            "cmalek",
+            "h7Kqp-Rw9Tz-mN4xV-u8Jbc",
+            "Friday, November 27, 2026 at 9:30 AM EST",
+            "Choose a password of your own",
+        ):
+            assert needed in plain
+    assert Page(mail.html).links == {"https://staff.example.org/riverside/"}
+
+
+@pytest.mark.parametrize("name", TO_STAFF)
+def test_mails_to_staff_speak_of_their_own_pages(name: str) -> None:
+    mail = sent(name)
+    assert "staff pages" in mail.text
+    assert "portal" not in mail.text.replace("portal.example.org", "").lower()
+
+
+def test_the_codes_of_staff_lead_to_the_staff_pages() -> None:
+    staff = words(secret=TOKEN, portal_url="https://staff.example.org/riverside/")
+    for name, page in (("staff_password_reset", "reset"), ("staff_password_changed", "not-me")):
+        mail = sent(name, of=staff)
+        assert f"https://staff.example.org/riverside/{page}#token={TOKEN}" in mail.text.split()
+        assert TOKEN in mail.text.split()
 
 
 def test_a_mail_with_the_username_carries_no_code() -> None:

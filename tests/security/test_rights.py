@@ -11,7 +11,15 @@ from uuid import uuid4
 
 import pytest
 
-from services.admin.use_cases import documents, face_sheets, portal_logins, second_factor, sign_in_rules
+from services.admin.use_cases import (
+    documents,
+    face_sheets,
+    portal_logins,
+    second_factor,
+    sign_in_rules,
+    staff_users,
+)
+from services.admin.use_cases import passwords as staff_passwords
 from services.portal.use_cases import passwords
 from shared.accounts import own_factors
 from shared.actors import Actor
@@ -32,22 +40,33 @@ def use_cases(*modules: ModuleType) -> Iterator[tuple[str, Any]]:
                 yield f"{module.__name__}.{name}", found
 
 
-STAFFS = dict(use_cases(documents, face_sheets, portal_logins, second_factor, sign_in_rules))
+ADMINS = dict(use_cases(staff_users, sign_in_rules))
+STAFFS = {**dict(use_cases(documents, face_sheets, portal_logins, second_factor)), **ADMINS}
 
 
 def test_the_walk_finds_the_use_cases() -> None:
-    assert len(STAFFS) >= 13
+    assert len(STAFFS) >= 21
+    assert len(ADMINS) >= 8
 
 
 @pytest.mark.parametrize("name", STAFFS)
 async def test_what_staff_do_is_closed_to_everybody_else(name: str, admin_work: Work) -> None:
-    use_case = STAFFS[name]
+    await closed_to(STAFFS[name], admin_work, CLIENT, replace(STAFF, role=None), replace(STAFF, kind="system"))
+
+
+@pytest.mark.parametrize("name", ADMINS)
+async def test_what_agency_admins_do_is_closed_to_other_staff(name: str, admin_work: Work) -> None:
+    operator = replace(STAFF, kind="operator", role=None)
+    await closed_to(ADMINS[name], admin_work, STAFF, replace(STAFF, role="supervisor"), operator)
+
+
+async def closed_to(use_case: Any, admin_work: Work, *actors: Actor) -> None:
     others: dict[str, Any] = {
         p.name: None
         for p in inspect.signature(use_case).parameters.values()
         if p.default is p.empty and p.name not in ("work", "actor")
     }
-    for actor in (CLIENT, replace(STAFF, role=None), replace(STAFF, kind="system")):
+    for actor in actors:
         with pytest.raises(NotAllowed):
             await use_case(admin_work, actor=actor, **others)
 
@@ -56,6 +75,10 @@ def test_a_password_is_changed_by_its_owner() -> None:
     for _, found in use_cases(passwords):
         assert found.needs is Right.CHANGE_OWN_PASSWORD
     assert [holder for holder, rights in RIGHTS.items() if Right.CHANGE_OWN_PASSWORD in rights] == ["portal_login"]
+    for _, found in use_cases(staff_passwords):
+        assert found.needs is Right.CHANGE_OWN_STAFF_PASSWORD
+    holders = [holder for holder, rights in RIGHTS.items() if Right.CHANGE_OWN_STAFF_PASSWORD in rights]
+    assert holders == ["staff", "supervisor", "agency_admin"]
 
 
 def test_the_table_is_as_agencies_know_the_roles() -> None:

@@ -12,7 +12,8 @@ from services.admin.use_cases.face_sheets import FaceSheet, FaceSheetChange, New
 from services.admin.use_cases.portal_logins import NewPortalLogin, PortalLoginChange
 from shared.accounts.clients import DynamicFields
 from shared.accounts.field_blocks import Block
-from shared.accounts.portal_logins import PasswordState, PortalLogin
+from shared.accounts.owners import PasswordState
+from shared.accounts.portal_logins import PortalLogin
 from shared.deliveries.store import Attempt, Delivery, DeliveryState, MailName
 from shared.errors import FieldError, InvalidFields
 from shared.http.fields import (

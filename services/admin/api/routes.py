@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from services.admin.api.clients import create_client, get_client, search_clients, update_client
+from services.admin.api.passwords import forgot_password, report, reset_password, set_password
 from services.admin.api.portal_logins import (
     create_portal_login,
     get_portal_login,
@@ -15,6 +16,15 @@ from services.admin.api.portal_logins import (
 )
 from services.admin.api.second_factors import reset_second_factor_of_login, reset_second_factor_of_staff
 from services.admin.api.sign_in_rules import get_sign_in_rules, update_sign_in_rules
+from services.admin.api.staff import (
+    create_staff_user,
+    get_staff_user,
+    list_staff,
+    list_staff_deliveries,
+    sign_out_staff_user,
+    unlock_staff_user,
+    update_staff_user,
+)
 from services.admin.api.tokens import create_token
 from shared.factor_api import factor_routes
 from shared.session_api import session_routes
@@ -40,4 +50,15 @@ def api_routes() -> list[web.RouteDef]:
         web.post("/api/v1/staff/{id}/second-factor/reset", reset_second_factor_of_staff),
         web.get("/api/v1/sign-in-rules", get_sign_in_rules),
         web.patch("/api/v1/sign-in-rules", update_sign_in_rules),
+        web.post("/api/v1/password", set_password),
+        web.post("/api/v1/password/forgot", forgot_password),
+        web.post("/api/v1/password/reset", reset_password),
+        web.post("/api/v1/password/report", report),
+        web.get("/api/v1/staff", list_staff),
+        web.post("/api/v1/staff", create_staff_user),
+        web.get("/api/v1/staff/{id}", get_staff_user),
+        web.patch("/api/v1/staff/{id}", update_staff_user),
+        web.post("/api/v1/staff/{id}/unlock", unlock_staff_user),
+        web.post("/api/v1/staff/{id}/sign-out", sign_out_staff_user),
+        web.get("/api/v1/staff/{id}/deliveries", list_staff_deliveries),
     ]

@@ -6,11 +6,14 @@ from aiohttp import web
 
 from services.admin.keys import GATE, SIGNER, WORK
 from services.admin.use_cases.sign_in import sign_in
+from shared.accounts.passwords import PasswordChangeRequired, TemporaryPasswordExpired
 from shared.doors import origin_of
 from shared.errors import BadCredentials
 from shared.factor_api import SecondFactorRequiredOut, signed_in_answer
+from shared.http.answers import json_answer
 from shared.http.bodies import read_json
 from shared.http.openapi import operation
+from shared.password_api import PasswordChangeRequiredOut
 from shared.security.throttle import TooManyAttempts
 from shared.session_api import TAG, SignIn, TokensOut
 
@@ -18,18 +21,16 @@ from shared.session_api import TAG, SignIn, TokensOut
 @operation(
     "Sign in",
     body=SignIn,
-    answers={200: TokensOut | SecondFactorRequiredOut},
-    problems=(
-        BadCredentials,
-        TooManyAttempts,
-    ),
+    answers={200: TokensOut | PasswordChangeRequiredOut | SecondFactorRequiredOut},
+    problems=(BadCredentials, TooManyAttempts, TemporaryPasswordExpired),
     security=None,
     tag=TAG,
 )
 async def create_token(request: web.Request) -> web.Response:
     """Begin a staff session. Whatever is wrong, the answer is the same.
 
-    None begins while a second factor is to be shown, or set up: the token is good for that.
+    With a temporary password no session begins: the answer is a token that is good for choosing a password.
+    Neither does one begin while a second factor is to be shown, or set up: the token is good for that.
     """
     body = await read_json(request, SignIn)
     result = await sign_in(
@@ -42,4 +43,6 @@ async def create_token(request: web.Request) -> web.Response:
         origin=origin_of(request),
         with_cookie=False,
     )
+    if isinstance(result, PasswordChangeRequired):
+        return json_answer(PasswordChangeRequiredOut.of(result))
     return signed_in_answer(result)

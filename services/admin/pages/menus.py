@@ -32,11 +32,12 @@ SIGN_IN_RULES: Final = Entry(
     "Sign-in Rules", "sign-in-rules", "Who has to sign in with a second step.", Right.MANAGE_AGENCY
 )
 
+STAFF: Final = Entry("Staff", "staff", "Who works here, with which role, and how they sign in.", Right.MANAGE_STAFF)
 SECURITY_LOG: Final = Entry(
     "Security Log", "security-log", "Sign-ins, refusals, locks and passwords.", Right.READ_SECURITY_LOG
 )
 
-ADMINISTRATION_ENTRIES: Final[tuple[Entry, ...]] = (SIGN_IN_RULES, SECURITY_LOG)
+ADMINISTRATION_ENTRIES: Final[tuple[Entry, ...]] = (STAFF, SIGN_IN_RULES, SECURITY_LOG)
 
 Crumbs = list[tuple[str, str | None]]
 
@@ -76,7 +77,7 @@ async def main_menu(request: web.Request) -> web.StreamResponse:
     ]
     if _administration_cards(request):
         cards.append((ADMINISTRATION, url(request, "administration"), "How your agency uses this system."))
-    return render(request, "menu.html", title=MAIN, cards=cards, crumbs=[])
+    return render(request, "menu.html", title=MAIN, cards=cards, crumbs=[], welcome="welcome" in request.query)
 
 
 @for_staff

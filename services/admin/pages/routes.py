@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from services.admin.pages import (
+    account,
     change_log,
     documents,
     editing,
@@ -12,18 +13,23 @@ from services.admin.pages import (
     factor_reset,
     menus,
     own_sessions,
+    passwords,
     searching,
     security_log,
     sign_in_rules,
     signing_in,
+    staff_users,
 )
 from services.admin.pages.documents import CHANGES, NO_CASE
 from services.admin.pages.menus import SECURITY_LOG, SIGN_IN_RULES
 from services.admin.pages.second_factor import FACTOR_PAGES, SECOND_STEP_PAGES
+from shared.accounts.reports import REPORT_PATH
+from shared.accounts.resets import RESET_PATH
 
 # As agencies' slugs are; anything else is no address of ours.
 _SLUG = "/{slug:[a-z0-9][a-z0-9-]{0,62}}"
 _FILE = f"{_SLUG}/document-center/{{id}}"
+_PERSON = f"{_SLUG}/staff/{{id}}"
 _CASE = f"{_FILE}/{{case:{NO_CASE}|[0-9a-f-]{{36}}}}"
 
 
@@ -41,6 +47,7 @@ def page_routes() -> list[web.RouteDef]:
         web.get(f"{_SLUG}/{own_sessions.PAGE}", own_sessions.show),
         web.post(f"{_SLUG}/{own_sessions.PAGE}/end", own_sessions.end_one),
         web.post(f"{_SLUG}/{own_sessions.PAGE}/end-others", own_sessions.end_others),
+        *_account_routes(),
         web.get(f"{_SLUG}/admissions", menus.admissions_menu),
         web.get(f"{_SLUG}/reports", menus.reports_menu),
         web.get(f"{_SLUG}/administration", menus.administration_menu),
@@ -48,6 +55,7 @@ def page_routes() -> list[web.RouteDef]:
         web.post(f"{_SLUG}/{SIGN_IN_RULES.page}", sign_in_rules.submit),
         web.get(f"{_SLUG}/{SECURITY_LOG.page}", security_log.show),
         web.post(f"{_SLUG}/{SECURITY_LOG.page}", security_log.search),
+        *_staff_routes(),
         web.get(f"{_SLUG}/face-sheet", searching.show_face_sheet_search),
         web.post(f"{_SLUG}/face-sheet", searching.search_face_sheet),
         web.get(f"{_SLUG}/clients/{{id}}", face_sheet.show),
@@ -64,4 +72,34 @@ def page_routes() -> list[web.RouteDef]:
         web.get(_CASE, documents.show_case),
         web.post(_CASE, documents.open_form),
         web.get(f"{_CASE}/{CHANGES}", change_log.show),
+    ]
+
+
+def _account_routes() -> list[web.RouteDef]:
+    return [
+        web.get(f"{_SLUG}/account", account.show),
+        web.get(f"{_SLUG}/choose-password", passwords.show_choice),
+        web.post(f"{_SLUG}/choose-password", passwords.submit_choice),
+        web.get(f"{_SLUG}/change-password", passwords.show_change),
+        web.post(f"{_SLUG}/change-password", passwords.submit_change),
+        web.get(f"{_SLUG}/forgot-password", passwords.show_forgot),
+        web.post(f"{_SLUG}/forgot-password", passwords.submit_forgot),
+        web.get(f"{_SLUG}/{RESET_PATH}", passwords.show_reset),
+        web.post(f"{_SLUG}/{RESET_PATH}", passwords.submit_reset),
+        web.get(f"{_SLUG}/{REPORT_PATH}", passwords.show_report),
+        web.post(f"{_SLUG}/{REPORT_PATH}", passwords.submit_report),
+    ]
+
+
+def _staff_routes() -> list[web.RouteDef]:
+    return [
+        web.get(f"{_SLUG}/staff", staff_users.show_all),
+        web.get(f"{_SLUG}/staff/new", staff_users.show_new),
+        web.post(f"{_SLUG}/staff/new", staff_users.submit_new),
+        web.get(_PERSON, staff_users.show),
+        web.get(f"{_PERSON}/edit", staff_users.show_edit),
+        web.post(f"{_PERSON}/edit", staff_users.submit_edit),
+        web.post(f"{_PERSON}/new-password", staff_users.new_password),
+        web.post(f"{_PERSON}/unlock", staff_users.unlock),
+        web.post(f"{_PERSON}/sign-out", staff_users.sign_out),
     ]

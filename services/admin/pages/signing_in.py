@@ -11,6 +11,7 @@ from services.admin.keys import GATE, SIGNER, VISITOR, WORK
 from services.admin.pages.visitors import (
     DOOR,
     agency_of,
+    choice_cookie,
     read_own_form,
     session_cookie,
     sign_in_first,
@@ -20,6 +21,8 @@ from services.admin.pages.visitors import (
 )
 from services.admin.use_cases import sessions
 from services.admin.use_cases.sign_in import sign_in
+from shared.accounts.access import SignedIn
+from shared.accounts.passwords import PasswordChangeRequired, TemporaryPasswordExpired
 from shared.accounts.second_steps import SecondFactorRequired
 from shared.errors import BadCredentials
 from shared.http.fields import Body, Line, Password
@@ -32,6 +35,7 @@ _NOTICES = {
     "ended": ("info", "Your session has ended. Sign in again to go on."),
     "code_too_late": ("info", "The time for the code is over, or too many codes were wrong. Please sign in again."),
     "signed_out": ("success", "You have signed out."),
+    "too_late": ("info", "The time to choose your password is over, or you chose it already. Please sign in."),
 }
 
 
@@ -81,15 +85,36 @@ async def submit(request: web.Request) -> web.StreamResponse:
             origin=DOOR.origin(request),
             with_cookie=True,
         )
-    except BadCredentials as error:
-        told: Form[SignInForm] = Form(form.values, {"": "The username or password is not right."}, None)
-        return _page(request, told, status=error.status, next_path=next_path)
+    except (BadCredentials, TemporaryPasswordExpired) as error:
+        expired = isinstance(error, TemporaryPasswordExpired)
+        message = error.message if expired else "The username or password is not right."
+        return _refused(request, form, message, error.status, next_path)
     except TooManyAttempts as error:
-        told = Form(form.values, {"": error.message}, None)
-        return with_retry_after(_page(request, told, status=error.status, next_path=next_path), error)
+        return with_retry_after(_refused(request, form, error.message, error.status, next_path), error)
+    return _onwards(request, result, next_path)
+
+
+def _onwards(
+    request: web.Request, result: SignedIn | PasswordChangeRequired | SecondFactorRequired, next_path: str
+) -> web.Response:
+    if isinstance(result, PasswordChangeRequired):
+        longer = {"longer": "1"} if result.too_short else {}
+        response = see_other(url(request, "choose-password", **longer))
+        choice_cookie(request).set(response, result.token, max_age=result.expires_in)
+        return response
     if isinstance(result, SecondFactorRequired):
         return DOOR.ask_second_factor(request, result, next_path)
-    response = see_other(next_path)
+    return enter(request, result, next_path)
+
+
+def _refused(request: web.Request, form: Form[SignInForm], message: str, status: int, next_path: str) -> web.Response:
+    told: Form[SignInForm] = Form(form.values, {"": message}, None)
+    return _page(request, told, status=status, next_path=next_path)
+
+
+def enter(request: web.Request, result: SignedIn, path: str) -> web.Response:
+    """Go on with the session's cookie."""
+    response = see_other(path)
     DOOR.admit(request, response, result)
     return response
 

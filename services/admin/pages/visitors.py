@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
@@ -13,15 +13,22 @@ from services.admin.keys import AGENCY, VISITOR, WORK
 from services.admin.use_cases import sessions
 from services.admin.visitor import Visitor
 from shared.accounts.agencies import Agency
+from shared.http.cookies import CookieName
 from shared.http.csrf import check_csrf
 from shared.http.forms import Form, read_form
 from shared.page_door import PageDoor
+from shared.rights import Right, require
 
 M = TypeVar("M", bound=BaseModel)
 
 DOOR: Final = PageDoor("staff", "portico_staff")
 
 session_cookie, url, way_back, sign_in_first = DOOR.cookie, DOOR.url, DOOR.way_back, DOOR.sign_in_first
+
+
+def choice_cookie(request: web.Request) -> CookieName:
+    """The name of the cookie that keeps the token for a first password."""
+    return DOOR.cookie(request, "_choice")
 
 
 async def agency_of(request: web.Request) -> Agency:
@@ -51,6 +58,19 @@ def for_staff(handler: Handler) -> Handler:
         return await handler(request)
 
     return guarded
+
+
+def for_holders(right: Right) -> Callable[[Handler], Handler]:
+    """A page for people who are signed in and hold a right; to others it says that their role does not allow it."""
+
+    def decorate(handler: Handler) -> Handler:
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            require(request[VISITOR].actor, right)
+            return await handler(request)
+
+        return for_staff(guarded)
+
+    return decorate
 
 
 async def read_own_form(request: web.Request, model: type[M]) -> Form[M]:

@@ -11,6 +11,7 @@ from shared.accounts.portal_logins import PortalLogin
 from shared.deliveries import store as deliveries
 from shared.deliveries.sealing import Sealer
 from shared.deliveries.store import MailName
+from shared.events import Subject
 from shared.outbox import Transaction
 from shared.security.passwords import PasswordHasher, new_temporary_password
 from shared.security.session_limits import EMAIL_CONFIRM, REPORT_WITHIN
@@ -63,7 +64,7 @@ class Credentials:
         """Tell ``recipient`` that the login has another address now; its code confirms that, or locks the login."""
         reference, expires_at = new_reference(agency.id), tx.now + EMAIL_CONFIRM
         await sessions.insert_password_token(
-            tx.conn, reference, login.id, "confirm_email", now=tx.now, expires_at=expires_at
+            tx.conn, reference, "portal", login.id, "confirm_email", now=tx.now, expires_at=expires_at
         )
         context = {
             # Always our own: an agency's own address may be a page elsewhere, which has no page for codes below it.
@@ -90,8 +91,7 @@ class Credentials:
             tx,
             sealer=self._sealer,
             mail=mail,
-            portal_login_id=login.id,
-            client_id=login.client_id,
+            owner=Subject(client_id=login.client_id, portal_login_id=login.id),
             recipient=recipient,
             context={"username": login.username, "agency_name": agency.name, **context},
             secret=secret,
@@ -101,13 +101,14 @@ class Credentials:
     async def mail_factor_reset(self, tx: Transaction, login: PortalLogin, agency: Agency) -> None:
         """Tell the owner that staff have removed the second factor; with a code to say that it was not asked for."""
         reference, expires_at = new_reference(agency.id), tx.now + REPORT_WITHIN
-        await sessions.insert_password_token(tx.conn, reference, login.id, "report", now=tx.now, expires_at=expires_at)
+        await sessions.insert_password_token(
+            tx.conn, reference, "portal", login.id, "report", now=tx.now, expires_at=expires_at
+        )
         await deliveries.queue(
             tx,
             sealer=self._sealer,
             mail="second_factor_reset",
-            portal_login_id=login.id,
-            client_id=login.client_id,
+            owner=Subject(client_id=login.client_id, portal_login_id=login.id),
             recipient=login.email,
             context={
                 "username": login.username,

@@ -282,14 +282,13 @@ async def _deactivate(tx: Transaction, login_id: UUID) -> None:
     login = await portal_logins.lock(tx.conn, login_id)
     if login is None or not login.active:
         return
-    withdrawn = await deliveries.end_open(
-        tx, portal_login_id=login.id, client_id=login.client_id, state="cancelled", reason="client refused"
-    )
+    subject = Subject(client_id=login.client_id, portal_login_id=login.id)
+    withdrawn = await deliveries.end_open(tx, subject, state="cancelled", reason="client refused")
     credential_due = login.credential_due or "temporary_password" in withdrawn
     inactive = replace(login, active=False, credential_due=credential_due, updated_at=tx.now)
     await portal_logins.update(tx.conn, inactive)
     await tx.append(
         PortalLoginUpdated(username=login.username, changes=(Change(field="Active", old="Yes", new="No"),)),
-        Subject(client_id=login.client_id, portal_login_id=login.id),
+        subject,
     )
     await end_sessions(tx, inactive)

@@ -181,9 +181,8 @@ async def _withdraw_mail(tx: Transaction, before: PortalLogin, after: PortalLogi
         reason = "address changed"
     else:
         return False
-    ended = await deliveries.end_open(
-        tx, portal_login_id=before.id, client_id=before.client_id, state="cancelled", reason=reason
-    )
+    owner = Subject(client_id=before.client_id, portal_login_id=before.id)
+    ended = await deliveries.end_open(tx, owner, state="cancelled", reason=reason)
     return "temporary_password" in ended
 
 
@@ -256,9 +255,8 @@ async def end_sessions(tx: Transaction, login: PortalLogin) -> None:
     """End a login's sessions, each with its event, and void whatever could set its password or open a session."""
     await sessions.void_password_tokens(tx.conn, login.id, tx.now)
     await second_factors.start_over(tx.conn, "portal", login.id, tx.now)
-    ended = await sessions.end_of_login(tx.conn, login.id, "revoked", tx.now)
-    event = access.ended_event("portal", login.username, "revoked", person_id=login.id, client_id=login.client_id)
-    await tx.append_all([event for _ in ended])
+    subject = Subject(client_id=login.client_id, portal_login_id=login.id)
+    await access.end_all(tx, "portal", login.username, subject)
 
 
 def _differences(before: PortalLogin, after: PortalLogin) -> tuple[Change, ...]:
@@ -276,4 +274,4 @@ async def deliveries_of(work: Work, *, actor: Actor, login_id: UUID, before: UUI
     async with work.pool.transaction(actor.agency_id) as conn:
         if await portal_logins.by_id(conn, login_id) is None:
             raise NotFound
-        return await deliveries.of_login(conn, login_id, before=before, limit=limit)
+        return await deliveries.of_person(conn, login_id, before=before, limit=limit)

@@ -7,7 +7,7 @@ from uuid import UUID
 from services.admin.use_cases.credentials import Credentials
 from services.admin.use_cases.portal_logins import end_sessions
 from services.admin.use_cases.sign_in import begin_session
-from shared.accounts import access, agencies, portal_logins, second_factors, sessions, staff
+from shared.accounts import access, agencies, portal_logins, second_factors, staff
 from shared.accounts.access import Origin, SignedIn
 from shared.accounts.agencies import Agency
 from shared.accounts.factor_owners import FactorOwner, Factors
@@ -87,7 +87,7 @@ async def reset_of_staff(work: Work, *, actor: Actor, staff_user_id: UUID, reaso
             raise NothingToReset
         await second_factors.remove(tx.conn, "staff", user.id)
         await second_factors.start_over(tx.conn, "staff", user.id, tx.now)
-        await tx.append(StaffSecondFactorReset(username=user.username, reason=reason), Subject(staff_user_id=user.id))
-        for _ in await sessions.end_of_staff(tx.conn, user.id, "revoked", tx.now):
-            await tx.append(*access.ended_event("staff", user.username, "revoked", person_id=user.id, client_id=None))
+        subject = Subject(staff_user_id=user.id)
+        await tx.append(StaffSecondFactorReset(username=user.username, reason=reason), subject)
+        await access.end_all(tx, "staff", user.username, subject)
     return user

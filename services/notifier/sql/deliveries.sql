@@ -1,6 +1,6 @@
 -- name: find
 -- Whose delivery a task names.
-select id, agency_id, client_id, portal_login_id, mail from mail.deliveries where id = $1;
+select id, agency_id, client_id, portal_login_id, staff_user_id, mail from mail.deliveries where id = $1;
 
 -- name: claim
 -- One worker gets it: whoever comes second waits for the row, and finds the lease taken. The attempt counts from here
@@ -10,7 +10,7 @@ set state = 'sending', attempts = d.attempts + 1, lease_until = $4, enqueued_at 
 from accounts.agencies a
 where d.id = $1 and a.id = d.agency_id and d.finished_at is null
     and d.next_attempt_at <= $3 and (d.lease_until is null or d.lease_until <= $2)
-    and a.contracted and d.expires_at > $2
+    and (a.contracted or d.staff_user_id is not null) and d.expires_at > $2
     and (
         select count(*) from mail.delivery_attempts t
         where t.delivery_id = d.id
@@ -63,14 +63,15 @@ where id = $1 and attempts = $2 and finished_at is null
 returning id;
 
 -- name: end_unsendable
--- Nothing is sent for an agency without a contract, nor what can no longer be used, nor what its workers never survive.
+-- Nothing is sent to portal logins of an agency without a contract, nor what can no longer be used, nor what its workers
+-- never survive. Staff of such an agency still read its logs, so they are written to.
 update mail.deliveries d
-set state = case when not a.contracted then 'cancelled' when d.expires_at <= $2 then 'expired' else 'failed' end,
+set state = case when not a.contracted and d.staff_user_id is null then 'cancelled' when d.expires_at <= $2 then 'expired' else 'failed' end,
     finished_at = $2, sealed_secret = null, lease_until = null
 from accounts.agencies a
 where d.id = $1 and a.id = d.agency_id and d.finished_at is null and (d.lease_until is null or d.lease_until <= $2)
     and (
-        not a.contracted
+        (not a.contracted and d.staff_user_id is null)
         or d.expires_at <= $2
         or (
             select count(*) from mail.delivery_attempts t
@@ -93,7 +94,7 @@ where id in (
     where agency_id = $1 and finished_at is null and expires_at <= $2 and (lease_until is null or lease_until <= $2)
     order by id limit $3 for update skip locked
 )
-returning id, agency_id, client_id, portal_login_id, mail;
+returning id, agency_id, client_id, portal_login_id, staff_user_id, mail;
 
 -- name: due
 -- Those never tried get a while, since their first task comes from the relay; a later try has no other task than this.

@@ -5,21 +5,13 @@ from __future__ import annotations
 from aiohttp import web
 
 from services.portal.api.auth import signed_in
-from services.portal.api.bodies import (
-    ChangePassword,
-    ChoosePassword,
-    ForgotPassword,
-    ForgotUsername,
-    NewPassword,
-    Report,
-    ResetPassword,
-)
+from services.portal.api.bodies import ForgotUsername
 from services.portal.keys import GATE, HASHER, MAILS, SIGNER, WORK
-from services.portal.use_cases import passwords, reports, resets, usernames
-from services.portal.use_cases.passwords import PasswordChangeExpired, ResetExpired
-from services.portal.use_cases.reports import ReportExpired
+from services.portal.use_cases import passwords, usernames
 from shared.accounts.access import SignedIn
 from shared.accounts.agencies import NotContracted
+from shared.accounts.passwords import PasswordChangeExpired, ResetExpired
+from shared.accounts.reports import ReportExpired
 from shared.accounts.second_steps import SecondFactorRequired
 from shared.accounts.sessions import PasswordTokenPurpose
 from shared.doors import origin_of
@@ -28,11 +20,18 @@ from shared.factor_api import SecondFactorRequiredOut, signed_in_answer
 from shared.http.answers import no_content
 from shared.http.bodies import read_json
 from shared.http.openapi import operation
+from shared.password_api import (
+    TAG,
+    ChangePassword,
+    ChoosePassword,
+    ForgotPassword,
+    NewPassword,
+    Report,
+    ResetPassword,
+)
 from shared.security.password_rules import PasswordRefused
 from shared.security.throttle import TooManyAttempts
 from shared.session_api import TokensOut
-
-TAG = "Passwords"
 
 
 @operation(
@@ -97,7 +96,7 @@ async def _choose(
 async def report(request: web.Request) -> web.Response:
     """All sessions end, and nobody gets in until staff give a new password."""
     body = await read_json(request, Report)
-    await reports.report(request.app[WORK], request.app[GATE], token=body.token, origin=origin_of(request))
+    await passwords.report(request.app[WORK], request.app[GATE], token=body.token, origin=origin_of(request))
     return no_content()
 
 
@@ -112,7 +111,7 @@ async def report(request: web.Request) -> web.Response:
 async def forgot_password(request: web.Request) -> web.Response:
     """The answer is the same whether or not there is such a login, and comes after the same time."""
     body = await read_json(request, ForgotPassword)
-    await resets.request(
+    await passwords.forgot(
         request.app[WORK],
         request.app[MAILS],
         request.app[GATE],

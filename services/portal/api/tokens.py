@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from services.portal.api.bodies import PasswordChangeRequiredOut
 from services.portal.keys import GATE, SIGNER, WORK
-from services.portal.use_cases.sign_in import PasswordChangeRequired, TemporaryPasswordExpired, sign_in
+from services.portal.use_cases.sign_in import sign_in
 from shared.accounts.agencies import NotContracted
+from shared.accounts.passwords import PasswordChangeRequired, TemporaryPasswordExpired
 from shared.doors import origin_of
 from shared.errors import BadCredentials
 from shared.factor_api import SecondFactorRequiredOut, signed_in_answer
 from shared.http.answers import json_answer
 from shared.http.bodies import read_json
 from shared.http.openapi import operation
+from shared.password_api import PasswordChangeRequiredOut
 from shared.security.throttle import TooManyAttempts
 from shared.session_api import TAG, SignIn, TokensOut
 

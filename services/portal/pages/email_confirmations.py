@@ -5,13 +5,13 @@ from __future__ import annotations
 from aiohttp import web
 
 from services.portal.keys import GATE, WORK
-from services.portal.pages.forms import CodeForm
 from services.portal.pages.visitors import agency_of, url
 from services.portal.use_cases import email_confirmations
 from services.portal.use_cases.email_confirmations import CONFIRM_PATH, EmailConfirmExpired
 from shared.doors import origin_of
 from shared.http.forms import Form, read_form
 from shared.http.pages import render, see_other
+from shared.password_forms import CodeForm
 
 
 async def show(request: web.Request) -> web.StreamResponse:

@@ -7,20 +7,12 @@ from typing import Any
 from aiohttp import web
 
 from services.portal.keys import GATE, HASHER, MAILS, SIGNER, VISITOR, WORK
-from services.portal.pages.forms import (
-    ChangePasswordForm,
-    ForgotForm,
-    ForgotUsernameForm,
-    NewPasswordForm,
-    ResetForm,
-    read_own_form,
-    refused,
-)
+from services.portal.pages.forms import ForgotUsernameForm, read_own_form
 from services.portal.pages.signing_in import enter
 from services.portal.pages.visitors import DOOR, agency_of, choice_cookie, for_visitors, url
-from services.portal.use_cases import passwords, resets, usernames
-from services.portal.use_cases.passwords import PasswordChangeExpired, ResetExpired
+from services.portal.use_cases import passwords, usernames
 from shared.accounts.access import SignedIn
+from shared.accounts.passwords import PasswordChangeExpired, ResetExpired
 from shared.accounts.second_steps import SecondFactorRequired
 from shared.accounts.sessions import PasswordTokenPurpose
 from shared.doors import origin_of
@@ -28,6 +20,7 @@ from shared.errors import InvalidFields
 from shared.http.csrf import check_csrf, csrf_token
 from shared.http.forms import Form, read_form
 from shared.http.pages import render, see_other
+from shared.password_forms import ChangePasswordForm, ForgotForm, NewPasswordForm, ResetForm, refused
 from shared.security.password_rules import LEAST, RULES_FOR_ANYBODY, PasswordRefused, rules_for
 
 
@@ -168,7 +161,7 @@ async def submit_forgot(request: web.Request) -> web.StreamResponse:
     form = await read_form(request, ForgotForm)
     if form.model is None:
         return render(request, "forgot_password.html", status=422, form=form)
-    await resets.request(
+    await passwords.forgot(
         request.app[WORK],
         request.app[MAILS],
         request.app[GATE],

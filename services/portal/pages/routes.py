@@ -7,8 +7,8 @@ from aiohttp import web
 from services.portal.pages import email_confirmations, home, passwords, reports, sessions, signing_in
 from services.portal.pages.second_factor import FACTOR_PAGES, SECOND_STEP_PAGES
 from services.portal.use_cases.email_confirmations import CONFIRM_PATH
-from services.portal.use_cases.reports import REPORT_PATH
-from services.portal.use_cases.resets import RESET_PATH
+from shared.accounts.reports import REPORT_PATH
+from shared.accounts.resets import RESET_PATH
 
 # As agencies' slugs are; anything else is no address of ours.
 _SLUG = "/{slug:[a-z0-9][a-z0-9-]{0,62}}"

@@ -17,8 +17,9 @@ from services.portal.pages.visitors import (
     way_back,
 )
 from services.portal.use_cases import sessions
-from services.portal.use_cases.sign_in import PasswordChangeRequired, TemporaryPasswordExpired, sign_in
+from services.portal.use_cases.sign_in import sign_in
 from shared.accounts.access import SignedIn
+from shared.accounts.passwords import PasswordChangeRequired, TemporaryPasswordExpired
 from shared.accounts.second_steps import SecondFactorRequired
 from shared.errors import BadCredentials, DomainError
 from shared.http.forms import Form, read_form

@@ -38,8 +38,8 @@ async def confirm(work: Work, gate: Gate, *, token: str, origin: Origin) -> None
     if reference is None:
         raise EmailConfirmExpired
     async with work.pool.transaction(reference.agency_id) as conn:
-        stored = await sessions.lock_password_token(conn, reference, work.clock())
-        login = await portal_logins.by_id(conn, stored.portal_login_id) if stored else None
+        stored = await sessions.lock_password_token(conn, reference, "portal", work.clock())
+        login = await portal_logins.by_id(conn, stored.person_id) if stored else None
         if stored is None or login is None or stored.purpose != "confirm_email":
             raise EmailConfirmExpired
         agency = await agencies.by_id(conn, reference.agency_id)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
-from shared.accounts import access, agencies, portal_logins, second_factors, second_steps, sessions, sign_in_budgets
+from shared.accounts import access, agencies, portal_logins, second_steps, sessions, sign_in_budgets
 from shared.accounts.access import Origin, SignedIn
 from shared.accounts.agencies import Agency
 from shared.accounts.factor_owners import of_login
+from shared.accounts.owners import usable_hash
+from shared.accounts.passwords import (
+    PasswordChangeRequired,
+    TemporaryPasswordExpired,
+    require_change,
+    require_longer,
+)
 from shared.accounts.portal_logins import PortalLogin
 from shared.accounts.second_steps import SecondFactorRequired
 from shared.accounts.sign_in_budgets import FAILURES, Budget
@@ -17,31 +22,7 @@ from shared.events import Subject
 from shared.events.catalogue import PortalLoginLocked, PortalSessionRefused, PortalSessionStarted
 from shared.outbox import Transaction, Work
 from shared.security.gate import Gate
-from shared.security.password_rules import LEAST, length_of
-from shared.security.session_limits import PASSWORD_CHANGE
-from shared.security.tokens import NOBODY, Signer, new_reference
-
-
-class TemporaryPasswordExpired(DomainError):
-    """Your temporary password has expired. Ask your agency for a new one.
-
-    Only somebody who gives the right temporary password of an active login is told so.
-    """
-
-    status = 401
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class PasswordChangeRequired:
-    """A temporary password was right, or one's own that is too short to be used alone.
-
-    ``token`` is good for choosing one's own, once, for ``expires_in`` seconds.
-    """
-
-    agency: Agency
-    token: str
-    expires_in: int
-    too_short: bool = False
+from shared.security.tokens import NOBODY, Signer
 
 
 async def sign_in(
@@ -72,13 +53,13 @@ async def sign_in(
             login = await portal_logins.by_username(conn, username)
             known = await sign_in_budgets.known(conn, "portal", login.id if login else NOBODY, origin.device)
     # Outside any transaction: a hash may wait for its turn and must not hold a connection meanwhile.
-    proved = await gate.proves(_stored(login), password, address=origin.address, known=known)
+    proved = await gate.proves(usable_hash(login), password, address=origin.address, known=known)
     if agency is None:
         raise BadCredentials
     async with work.transaction(actor_of(agency, login, origin)) as tx:
         # Somebody may have made the login inactive, or its password another one, while the hash was being checked.
         current = await portal_logins.lock(tx.conn, login.id if login else NOBODY)
-        proved = proved and _stored(current) == _stored(login)
+        proved = proved and usable_hash(current) == usable_hash(login)
         result = await _decide(
             tx, agency, current, password, proved=proved, signer=signer, origin=origin, with_cookie=with_cookie
         )
@@ -90,13 +71,6 @@ async def sign_in(
             async with work.pool.transaction(agency.id) as conn:
                 await portal_logins.renew_hash(conn, login.id, login.password_hash, renewed)
     return result
-
-
-def _stored(login: PortalLogin | None) -> str | None:
-    """The one hash that can let this login in; a pending temporary password replaces an own one."""
-    if login is None or not login.active or login.reported_at is not None:
-        return None
-    return login.temporary_password_hash or login.password_hash
 
 
 async def _decide(
@@ -129,7 +103,7 @@ async def _decide(
         refused = PortalSessionRefused(username=login.username, reason="temporary_password_expired")
         await tx.append(refused, subject_of(login))
         return TemporaryPasswordExpired()
-    return await _require_change(tx, agency, login)
+    return await require_change(tx, agency, kind="portal", person_id=login.id)
 
 
 async def _admit(
@@ -143,9 +117,9 @@ async def _admit(
     with_cookie: bool,
 ) -> SignedIn | PasswordChangeRequired | SecondFactorRequired:
     """What else is asked of somebody who has shown their own password."""
-    if length_of(password) < LEAST and not await second_factors.methods_of(tx.conn, "portal", login.id):
-        # It was chosen beside a second factor, which is gone.
-        return replace(await _require_change(tx, agency, login), too_short=True)
+    longer = await require_longer(tx, agency, password, kind="portal", person_id=login.id)
+    if longer is not None:
+        return longer
     asked = await second_steps.asked_of(tx, agency, of_login(login), origin)
     if asked is not None:
         # Wrong codes must not be forgiven by a right password, so what went wrong still counts.
@@ -157,7 +131,7 @@ async def _admit(
 
 async def _count(tx: Transaction, login: PortalLogin, budget: Budget) -> None:
     await tx.append(_refusal(tx, login), subject_of(login))
-    if _stored(login) is None:
+    if usable_hash(login) is None:
         # There was nothing to guess.
         return
     until = await sign_in_budgets.failed(tx, "portal", login.id, budget)
@@ -168,14 +142,6 @@ async def _count(tx: Transaction, login: PortalLogin, budget: Budget) -> None:
             username=login.username, failures=FAILURES, until=until, known_device=budget.device is not None
         )
         await tx.append(locked, subject_of(login))
-
-
-async def _require_change(tx: Transaction, agency: Agency, login: PortalLogin) -> PasswordChangeRequired:
-    reference = new_reference(agency.id)
-    await sessions.insert_password_token(
-        tx.conn, reference, login.id, "temporary", now=tx.now, expires_at=tx.now + PASSWORD_CHANGE
-    )
-    return PasswordChangeRequired(agency, reference.text, int(PASSWORD_CHANGE.total_seconds()))
 
 
 async def begin_session(

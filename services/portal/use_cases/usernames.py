@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Final
 
 from services.portal.use_cases.mails import Mails
-from services.portal.use_cases.resets import ANSWER_AFTER, MOST, MOST_WITHIN, PAUSE, answered_alike
 from services.portal.use_cases.sign_in import actor_of, subject_of
 from shared.accounts import agencies, portal_logins
 from shared.accounts.access import Origin
 from shared.accounts.agencies import Agency
 from shared.accounts.portal_logins import PortalLogin
+from shared.accounts.resets import ANSWER_AFTER, MOST, MOST_WITHIN, PAUSE, answered_alike
 from shared.deliveries import store as deliveries
 from shared.events.catalogue import PortalUsernameRequested
 from shared.outbox import Transaction, Work

@@ -22,13 +22,13 @@ where s.id = $1 and s.kind = 'portal';
 
 -- name: staff_open
 -- A staff user's good sessions: the one that asks first, then the latest used.
-select id, user_agent, address, started_at, last_seen_at, id = $4 as current from accounts.sessions
+select id, user_agent, address, started_at, last_seen_at, id is not distinct from $4 as current from accounts.sessions
 where staff_user_id = $1 and ended_at is null and last_seen_at > $2 and expires_at > $3
 order by id = $4 desc, last_seen_at desc, id desc;
 
 -- name: portal_open
 -- A portal login's good sessions: the one that asks first, then the latest used.
-select id, user_agent, address, started_at, last_seen_at, id = $4 as current from accounts.sessions
+select id, user_agent, address, started_at, last_seen_at, id is not distinct from $4 as current from accounts.sessions
 where portal_login_id = $1 and ended_at is null and last_seen_at > $2 and expires_at > $3
 order by id = $4 desc, last_seen_at desc, id desc;
 
@@ -51,15 +51,17 @@ update accounts.sessions set wrong_passwords = wrong_passwords + 1 where id = $1
 -- A session ends, once.
 update accounts.sessions set ended_at = $2, end_reason = $3 where id = $1 and ended_at is null returning id;
 
--- name: end_of_login
+-- name: end_all_portal
 -- All open sessions of a portal login end, but for one that may stay.
 update accounts.sessions set ended_at = $2, end_reason = $3
 where portal_login_id = $1 and ended_at is null and id is distinct from $4
 returning id;
 
--- name: end_of_staff
--- All open sessions of a staff user end.
-update accounts.sessions set ended_at = $2, end_reason = $3 where staff_user_id = $1 and ended_at is null returning id;
+-- name: end_all_staff
+-- All open sessions of a staff user end, but for one that may stay.
+update accounts.sessions set ended_at = $2, end_reason = $3
+where staff_user_id = $1 and ended_at is null and id is distinct from $4
+returning id;
 
 -- name: overdue
 -- Sessions that nobody ended: idle for too long, or past their absolute limit. Those that another sweep holds are left to it.
@@ -100,13 +102,14 @@ update accounts.sessions set secret_digest = $2 where id = $1 and ended_at is nu
 
 -- name: insert_password_token
 -- A token that lets its bearer set a password once.
-insert into accounts.password_tokens (digest, agency_id, portal_login_id, purpose, issued_at, expires_at)
-values ($1, $2, $3, $4, $5, $6);
+insert into accounts.password_tokens (digest, agency_id, portal_login_id, staff_user_id, purpose, issued_at, expires_at)
+values ($1, $2, $3, $4, $5, $6, $7);
 
 -- name: lock_password_token
--- The token that is presented, if it is still good.
-select digest, portal_login_id, purpose, issued_at, expires_at from accounts.password_tokens
-where digest = $1 and used_at is null and expires_at > $2 for update;
+-- The token that is presented, if it is still good, and its owner is of the kind that is asked for.
+select digest, coalesce(portal_login_id, staff_user_id) as person_id, purpose, issued_at, expires_at
+from accounts.password_tokens
+where digest = $1 and used_at is null and expires_at > $2 and ($3 = 'staff') = (staff_user_id is not null) for update;
 
 -- name: use_password_token
 -- It is used, once.
@@ -115,17 +118,19 @@ update accounts.password_tokens set used_at = $2 where digest = $1 and used_at i
 -- name: last_reset
 -- When the reset that is still open was asked for.
 select max(issued_at) from accounts.password_tokens
-where portal_login_id = $1 and purpose = 'reset' and used_at is null and expires_at > $2;
+where (portal_login_id = $1 or staff_user_id = $1) and purpose = 'reset' and used_at is null and expires_at > $2;
 
 -- name: resets_since
 -- How often a reset was asked for.
-select count(*) from accounts.password_tokens where portal_login_id = $1 and purpose = 'reset' and issued_at > $2;
+select count(*) from accounts.password_tokens
+where (portal_login_id = $1 or staff_user_id = $1) and purpose = 'reset' and issued_at > $2;
 
 -- name: void_resets
 -- A newer reset takes the place of those that are open.
-update accounts.password_tokens set used_at = $2 where portal_login_id = $1 and purpose = 'reset' and used_at is null;
+update accounts.password_tokens set used_at = $2
+where (portal_login_id = $1 or staff_user_id = $1) and purpose = 'reset' and used_at is null;
 
 -- name: void_password_tokens
--- Whatever could set this login's password can no longer do it. That an earlier change was somebody else's can still be said.
+-- Whatever could set this person's password can no longer do it. That an earlier change was somebody else's can still be said.
 update accounts.password_tokens set used_at = $2
-where portal_login_id = $1 and purpose not in ('report', 'confirm_email') and used_at is null;
+where (portal_login_id = $1 or staff_user_id = $1) and purpose not in ('report', 'confirm_email') and used_at is null;

@@ -1,19 +1,20 @@
 -- name: insert
 -- A new e-mail in the queue, its secret sealed.
-insert into mail.deliveries (id, agency_id, portal_login_id, client_id, mail, recipient, context, sealed_secret,
-    sealed_for, state, next_attempt_at, expires_at, message_id, created_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', $10, $11, $12, $10);
+insert into mail.deliveries (id, agency_id, portal_login_id, client_id, staff_user_id, mail, recipient, context,
+    sealed_secret, sealed_for, state, next_attempt_at, expires_at, message_id, created_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'queued', $11, $12, $13, $11);
 
--- name: end_open_of_login
--- A newer credential, or a login made inactive, takes those in the queue out of it and wipes their secrets.
+-- name: end_open
+-- A newer credential, or a person made inactive, takes those in the queue out of it and wipes their secrets.
 -- One that is being handed over right now is wiped as well: what it carries is no longer good.
 update mail.deliveries set state = $2, finished_at = $3, sealed_secret = null, lease_until = null
-where portal_login_id = $1 and finished_at is null and mail <> all($4::text[])
+where (portal_login_id = $1 or staff_user_id = $1) and finished_at is null and mail <> all($4::text[])
 returning id, mail;
 
 -- name: open_mail
--- Which credential of a login is on its way right now.
-select mail from mail.deliveries where portal_login_id = $1 and finished_at is null and mail <> all($2::text[]) order by id desc limit 1;
+-- Which credential of a person is on its way right now.
+select mail from mail.deliveries
+where (portal_login_id = $1 or staff_user_id = $1) and finished_at is null and mail <> all($2::text[]) order by id desc limit 1;
 
 -- name: last_recipient
 -- Whoever has read of this login: where the last e-mail went, or is on its way to. None that was taken back or given up.
@@ -25,10 +26,10 @@ where portal_login_id = $1 and state in ('queued', 'sending', 'accepted') order 
 select max(created_at) as latest, count(*) as count from mail.deliveries
 where portal_login_id = $1 and mail = $2 and created_at > $3;
 
--- name: of_login
--- A login's deliveries, newest first.
-select id, portal_login_id, client_id, mail, recipient, state, attempts, next_attempt_at, expires_at, created_at, finished_at
-from mail.deliveries where portal_login_id = $1 and ($2::uuid is null or id < $2)
+-- name: of_person
+-- A person's deliveries, newest first.
+select id, mail, recipient, state, attempts, next_attempt_at, expires_at, created_at, finished_at
+from mail.deliveries where (portal_login_id = $1 or staff_user_id = $1) and ($2::uuid is null or id < $2)
 order by id desc limit $3;
 
 -- name: attempts_of

@@ -8,13 +8,11 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
-from services.portal.use_cases.mails import Mails
-from services.portal.use_cases.sign_in import actor_of, subject_of
-from shared.accounts import agencies, portal_logins, sessions
+from shared.accounts import agencies, sessions
 from shared.accounts.access import Origin
-from shared.accounts.portal_logins import PortalLogin
+from shared.accounts.owners import Owners, P, email_waits, password_state
+from shared.accounts.password_mails import PasswordMails
 from shared.deliveries import store as deliveries
-from shared.events.catalogue import PortalPasswordResetRequested
 from shared.outbox import Transaction, Work
 from shared.security.gate import Gate
 
@@ -41,7 +39,8 @@ async def answered_alike(after: timedelta) -> AsyncIterator[None]:
 
 async def request(
     work: Work,
-    mails: Mails,
+    owners: Owners[P],
+    mails: PasswordMails[P],
     gate: Gate,
     *,
     slug: str,
@@ -50,41 +49,43 @@ async def request(
     origin: Origin,
     answer_after: timedelta = ANSWER_AFTER,
 ) -> None:
-    """Mail a reset code, if username and e-mail address are those of an active login at a contracted agency.
+    """Mail a reset code, if username and e-mail address are those of one active person.
 
     Nobody learns from the answer, or from the time it takes, whether they are. Raises TooManyAttempts.
     """
     await gate.admit(origin.address)
     async with answered_alike(answer_after):
-        await _request(work, mails, slug, username, email, origin)
+        await _request(work, owners, mails, slug, username, email, origin)
 
 
-async def _request(work: Work, mails: Mails, slug: str, username: str, email: str, origin: Origin) -> None:
+async def _request(
+    work: Work, owners: Owners[P], mails: PasswordMails[P], slug: str, username: str, email: str, origin: Origin
+) -> None:
     async with work.pool.transaction(None) as conn:
         agency = await agencies.by_slug(conn, slug)
-    if agency is None or not agency.contracted:
+    if agency is None or (owners.contracted_only and not agency.contracted):
         return
     async with work.pool.transaction(agency.id) as conn:
-        login = await portal_logins.by_username(conn, username)
-    if login is None or login.email.casefold() != email.casefold():
+        person = await owners.by_username(conn, username)
+    if person is None or person.email is None or person.email.casefold() != email.casefold():
         return
-    async with work.transaction(actor_of(agency, login, origin)) as tx:
-        current = await portal_logins.lock(tx.conn, login.id)
-        if current is not None and current.email == login.email and await _may_have(tx, current):
-            await tx.append(PortalPasswordResetRequested(username=login.username), subject_of(login))
+    async with work.transaction(owners.actor_of(agency, person, origin)) as tx:
+        current = await owners.lock(tx.conn, person.id)
+        if current is not None and current.email == person.email and await _may_have(tx, mails, current):
+            await tx.append(owners.reset_requested(username=person.username), owners.subject_of(person))
             await mails.reset(tx, current, agency)
 
 
-async def _may_have(tx: Transaction, login: PortalLogin) -> bool:
-    # A login that staff gave no password yet gets none here either.
-    if not login.active or login.reported_at is not None or login.password_state(tx.now) == "none":
+async def _may_have(tx: Transaction, mails: PasswordMails[P], person: P) -> bool:
+    # Somebody who was given no password yet gets none here either.
+    if not person.active or person.reported_at is not None or password_state(person, tx.now) == "none":
         return False
-    if await deliveries.open_mail(tx.conn, login.id) == "temporary_password":
+    if await deliveries.open_mail(tx.conn, person.id) == mails.credential:
         # What they need is on its way, and a reset would take its place in the queue.
         return False
-    if login.email_waits(tx.now) and login.password_hash is not None:
+    if email_waits(person, tx.now) and person.password_hash is not None:
         return False
-    asked = await sessions.last_reset(tx.conn, login.id, tx.now)
+    asked = await sessions.last_reset(tx.conn, person.id, tx.now)
     if asked is not None and tx.now - asked < PAUSE:
         return False
-    return await sessions.resets_since(tx.conn, login.id, tx.now - MOST_WITHIN) < MOST
+    return await sessions.resets_since(tx.conn, person.id, tx.now - MOST_WITHIN) < MOST

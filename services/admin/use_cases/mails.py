@@ -1,0 +1,66 @@
+"""The e-mails to staff users."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from services.admin.use_cases.sign_in import subject_of
+from shared.accounts.agencies import Agency
+from shared.accounts.password_mails import PasswordMails
+from shared.accounts.sessions import SessionKind
+from shared.accounts.staff import StaffUser
+from shared.deliveries import store as deliveries
+from shared.deliveries.sealing import Sealer
+from shared.deliveries.store import MailName
+from shared.outbox import Transaction
+
+
+class StaffMails(PasswordMails[StaffUser]):
+    """Puts them into the queue. Nothing is sent to somebody without an e-mail address."""
+
+    kind: ClassVar[SessionKind] = "staff"
+    credential: ClassVar[MailName] = "staff_invitation"
+    reset_mail: ClassVar[MailName] = "staff_password_reset"
+    changed_mail: ClassVar[MailName] = "staff_password_changed"
+
+    def __init__(self, sealer: Sealer, public_url: str) -> None:
+        """``public_url`` is the admin service's own, below which each agency has its pages."""
+        self._sealer = sealer
+        self._base_url = public_url.rstrip("/")
+
+    async def invitation(self, tx: Transaction, user: StaffUser, temporary_password: str, agency: Agency) -> None:
+        """The temporary password that the staff user has been given, with where it is good."""
+        expires_at = user.temporary_password_expires_at
+        if expires_at is None:
+            raise ValueError("the staff user has no temporary password")
+        await self._queue(tx, "staff_invitation", user, agency, secret=temporary_password, expires_at=expires_at)
+
+    async def _queue(
+        self,
+        tx: Transaction,
+        mail: MailName,
+        person: StaffUser,
+        agency: Agency,
+        *,
+        secret: str,
+        expires_at: datetime,
+        detail: str = "",
+    ) -> None:
+        if person.email is None:
+            return
+        await deliveries.queue(
+            tx,
+            sealer=self._sealer,
+            mail=mail,
+            owner=subject_of(person),
+            recipient=person.email,
+            context={
+                "username": person.username,
+                "staff_url": f"{self._base_url}/{agency.slug}/",
+                "agency_name": agency.name,
+                **({"detail": detail} if detail else {}),
+            },
+            secret=secret,
+            expires_at=expires_at,
+        )
