@@ -17,6 +17,7 @@ from shared.accounts.sign_in_budgets import FAILURES
 from shared.security.tokens import new_reference
 from tests.admin.conftest import Answer, Api, Browser, Town, invited
 from tests.support.clock import FakeClock
+from tests.support.factors import App
 from tests.support.people import STAFF_PASSWORD
 
 Http = TestClient[web.Request, web.Application]
@@ -339,3 +340,66 @@ async def test_a_report_is_good_for_a_week_and_only_that(
     assert (await Api(http).post("password/reset", {"token": code, "new_password": OWN})).status == 401
     clock.advance(days=7)
     assert (await Api(http).post("password/report", {"token": code})).status == 401
+
+
+# With a second factor
+
+
+async def with_factor(api: Api, clock: FakeClock) -> App:
+    """An app for whoever is signed in; the session goes on."""
+    begun = await api.post("second-factor/totp", {"current_password": STAFF_PASSWORD})
+    app = App(begun.json["secret"], clock)
+    done = await api.post("second-factor/totp/confirm", {"code": app.code()})
+    assert done.status == 200, done.text
+    api.token = done.json["access_token"]
+    clock.advance(seconds=30)
+    return app
+
+
+async def test_a_reset_does_not_go_around_the_second_factor(
+    http: Http, api: Api, mailed_town: Town, clock: FakeClock
+) -> None:
+    app = await with_factor(api, clock)
+    await ask_for_reset(http)
+    code = await mailed_town.secret_for("nextstep", "staff_password_reset")
+    clock.advance(seconds=30)
+    answer = await Api(http).post("password/reset", {"token": code, "new_password": NEW})
+    assert answer.status == 200
+    assert answer.json["second_factor_required"] is True
+    assert "access_token" not in answer.json
+    half = {"second_factor_token": answer.json["second_factor_token"], "code": app.code()}
+    tokens = await Api(http).post("token/second-factor", half)
+    assert tokens.status == 200, tokens.text
+    assert (await Api(http, tokens.json["access_token"]).get("sessions")).status == 200
+
+
+async def test_a_report_ends_what_a_password_alone_has_begun(
+    http: Http, api: Api, mailed_town: Town, clock: FakeClock
+) -> None:
+    code = await told(api, mailed_town)
+    clock.advance(seconds=1)
+    begun = await api.post("second-factor/totp", {"current_password": NEW})
+    app = App(begun.json["secret"], clock)
+    assert (await api.post("second-factor/totp/confirm", {"code": app.code()})).status == 200
+    half = await Api(http).post("token", signing_in(NEW, "nextstep"))
+    assert (await Api(http).post("password/report", {"token": code})).status == 204
+    clock.advance(seconds=30)
+    shown = {"second_factor_token": half.json["second_factor_token"], "code": app.code()}
+    assert (await Api(http).post("token/second-factor", shown)).status == 401
+
+
+async def test_a_short_password_is_good_beside_a_factor_and_no_longer(
+    http: Http, api: Api, mailed_town: Town, clock: FakeClock
+) -> None:
+    short = "zebra-9-quilt"
+    refused = await api.post("password", {"current_password": STAFF_PASSWORD, "new_password": short})
+    assert refused.status == 422
+    await with_factor(api, clock)
+    done = await api.post("password", {"current_password": STAFF_PASSWORD, "new_password": short})
+    assert done.status == 200, done.text
+    await mailed_town.execute("delete from accounts.totp_authenticators")
+    await mailed_town.execute("delete from accounts.recovery_codes")
+    asked = await Api(http).post("token", signing_in(short, "nextstep"))
+    assert asked.json["password_change_required"] is True
+    assert (await choose(http, asked.json["password_change_token"], NEW)).status == 200
+    assert ("staff_password.changed", {"username": "nextstep", "how": "own"}) in await mailed_town.events()
