@@ -58,5 +58,5 @@ async def _own_parts(app: web.Application) -> AsyncIterator[None]:
     settings = app[SETTINGS]
     app[CREDENTIALS] = Credentials(app[HASHER], app[SEALER], settings.portal_url)
     app[AUDIT] = AuditClient(app[HTTP], settings.audit_url, app[SIGNER])
-    app[FACTORS] = factors_of(app[BOXES], app[HASHER], app[SIGNER])
+    app[FACTORS] = factors_of(app[BOXES], app[HASHER], app[SIGNER], app[MAILS])
     yield

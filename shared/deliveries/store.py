@@ -26,6 +26,7 @@ MailName = Literal[
     "staff_invitation",
     "staff_password_reset",
     "staff_password_changed",
+    "staff_second_factor_changed",
 ]
 NOTICES: Final[tuple[MailName, ...]] = (
     "password_changed",
@@ -34,6 +35,7 @@ NOTICES: Final[tuple[MailName, ...]] = (
     "second_factor_changed",
     "second_factor_reset",
     "staff_password_changed",
+    "staff_second_factor_changed",
 )
 """They tell what has happened, so nothing that happens later takes them back."""
 DeliveryState = Literal["queued", "sending", "accepted", "failed", "expired", "superseded", "cancelled"]

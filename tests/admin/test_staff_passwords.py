@@ -388,6 +388,18 @@ async def test_a_report_ends_what_a_password_alone_has_begun(
     assert (await Api(http).post("token/second-factor", shown)).status == 401
 
 
+async def test_a_changed_factor_is_told_with_a_way_to_lock(
+    http: Http, api: Api, mailed_town: Town, clock: FakeClock
+) -> None:
+    await with_factor(api, clock)
+    [row] = await mailed_town.rows("select mail, recipient, context from mail.deliveries")
+    assert (row["mail"], row["recipient"]) == ("staff_second_factor_changed", EMAIL)
+    assert "An authenticator app was set up" in row["context"]
+    code = await mailed_town.secret_for("nextstep", "staff_second_factor_changed")
+    assert (await Api(http).post("password/report", {"token": code})).status == 204
+    assert (await api.get("sessions")).status == 401
+
+
 async def test_a_short_password_is_good_beside_a_factor_and_no_longer(
     http: Http, api: Api, mailed_town: Town, clock: FakeClock
 ) -> None:

@@ -23,7 +23,7 @@ from tests.notifier.smtp import Caught
 
 EXPIRES = datetime(2026, 11, 27, 14, 30, tzinfo=UTC)
 TOKEN = "0123456789abcdef0123456789abcdef.AbCdEfGhIjKlMnOpQrStUvWxYz0123456789_-AbCdE"
-TO_STAFF = ("staff_invitation", "staff_password_reset", "staff_password_changed")
+TO_STAFF = ("staff_invitation", "staff_password_reset", "staff_password_changed", "staff_second_factor_changed")
 MAILS = (
     *("temporary_password", "password_reset", "password_changed", "username", "email_changed"),
     *("second_factor_changed", "second_factor_reset", *TO_STAFF),

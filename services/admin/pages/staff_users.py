@@ -45,6 +45,7 @@ _MAILS: Final[Mapping[str, str]] = {
     "staff_invitation": "Temporary password",
     "staff_password_reset": "Password reset",
     "staff_password_changed": "Password was changed",
+    "staff_second_factor_changed": "Second step was changed",
 }
 _STATES: Final[Mapping[str, str]] = {
     "queued": "Waiting to be sent",

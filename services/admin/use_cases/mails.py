@@ -13,7 +13,9 @@ from shared.accounts.staff import StaffUser
 from shared.deliveries import store as deliveries
 from shared.deliveries.sealing import Sealer
 from shared.deliveries.store import MailName
+from shared.events.factor_catalogue import CHANGES_IN_WORDS, FactorChange
 from shared.outbox import Transaction
+from shared.security.session_limits import REPORT_WITHIN
 
 
 class StaffMails(PasswordMails[StaffUser]):
@@ -35,6 +37,13 @@ class StaffMails(PasswordMails[StaffUser]):
         if expires_at is None:
             raise ValueError("the staff user has no temporary password")
         await self._queue(tx, "staff_invitation", user, agency, secret=temporary_password, expires_at=expires_at)
+
+    async def second_factor_changed(self, tx: Transaction, user: StaffUser, agency: Agency, what: FactorChange) -> None:
+        """What is asked for besides the password was changed; with a code to say that it was somebody else."""
+        expires_at = tx.now + REPORT_WITHIN
+        await self._with_code(
+            tx, "staff_second_factor_changed", user, agency, "report", expires_at, detail=CHANGES_IN_WORDS[what]
+        )
 
     async def _queue(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from services.admin.use_cases.credentials import Credentials
+from services.admin.use_cases.mails import StaffMails
 from services.admin.use_cases.portal_logins import end_sessions
 from services.admin.use_cases.sign_in import begin_session
 from shared.accounts import access, agencies, portal_logins, second_factors, staff
@@ -25,13 +26,15 @@ from shared.security.passwords import PasswordHasher
 from shared.security.tokens import Signer
 
 
-def factors_of(boxes: Boxes, hasher: PasswordHasher, signer: Signer) -> Factors:
+def factors_of(boxes: Boxes, hasher: PasswordHasher, signer: Signer, mails: StaffMails) -> Factors:
     """What the shared use cases need of the admin service."""
-    return Factors("staff", boxes, hasher, signer, _begin, _tell)
 
+    async def tell(tx: Transaction, agency: Agency, owner: FactorOwner, what: FactorChange) -> None:
+        user = await staff.by_id(tx.conn, owner.id)
+        if user is not None:
+            await mails.second_factor_changed(tx, user, agency, what)
 
-async def _tell(tx: Transaction, agency: Agency, owner: FactorOwner, what: FactorChange) -> None:
-    """Staff users have no e-mail address; once they do, the e-mail about a change is queued here."""
+    return Factors("staff", boxes, hasher, signer, _begin, tell)
 
 
 async def _begin(
