@@ -17,8 +17,9 @@ SEALED_AHEAD: Final = timedelta(seconds=10)
 async def publish(pool: Pool, opener: Opener, now: datetime) -> None:
     """Put the public halves of the notifier's keys where publishers read them; known ones stay as they are."""
     async with pool.transaction(None) as conn:
-        for name, public_key in opener.public_keys.items():
-            await conn.execute(SQL["publish"], name, public_key, now)
+        for place, (name, public_key) in enumerate(opener.public_keys.items()):
+            # Those that are published together keep their order: the newest comes first in the file.
+            await conn.execute(SQL["publish"], name, public_key, now - place * timedelta(microseconds=1))
 
 
 async def use_newest(pool: Pool, sealer: Sealer, now: datetime) -> None:

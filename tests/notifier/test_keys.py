@@ -71,6 +71,7 @@ async def test_mails_sealed_before_during_and_after_a_rotation_are_all_sent(
     new_private, new_public = new_key_pair()
     await notifier.round(notifier_pool)
     before = await post.queue(sealer=publisher)
+    clock.advance(seconds=1)
 
     file.write_text(f"{new_private}\n{keys.private}\n")
     await notifier.round(notifier_pool)
@@ -92,6 +93,26 @@ async def test_mails_sealed_before_during_and_after_a_rotation_are_all_sent(
     file.write_text(new_private)
     await notifier.round(notifier_pool)
     assert [notifier.opener.opens(Sealer(public).sealed_for) for public in (keys.public, new_public)] == [False, True]
+
+
+@pytest.mark.parametrize("time", range(4))
+async def test_of_keys_that_are_published_together_the_first_one_is_the_newest(
+    notifier: NotifierKeys,
+    notifier_pool: Pool,
+    admin_pool: Pool,
+    keys: Keys,
+    file: Path,
+    clock: FakeClock,
+    time: int,
+) -> None:
+    """Their names have no part in it, which would be right every other time."""
+    new_private, new_public = new_key_pair()
+    file.write_text(f"{new_private}\n{keys.private}\n")
+    await notifier.round(notifier_pool)
+    clock.advance(seconds=SEALED_AHEAD.total_seconds() + 1)
+    publisher = Sealer(keys.public)
+    await sealing_keys.use_newest(admin_pool, publisher, clock())
+    assert publisher.sealed_for == Sealer(new_public).sealed_for
 
 
 async def test_publishers_go_on_with_the_key_of_their_settings_until_one_is_published(
