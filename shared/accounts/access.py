@@ -11,7 +11,7 @@ import secrets
 from dataclasses import dataclass
 from uuid import UUID
 
-from shared.accounts import sessions, sign_in_budgets
+from shared.accounts import identity_providers, sessions, sign_in_budgets
 from shared.accounts.agencies import Agency
 from shared.accounts.sessions import EndReason, Overdue, Session, SessionKind
 from shared.actors import Actor, system
@@ -103,9 +103,21 @@ class SignedIn:
 
 
 async def open_session(
-    tx: Transaction, *, kind: SessionKind, person_id: UUID, origin: Origin, with_cookie: bool
+    tx: Transaction,
+    *,
+    kind: SessionKind,
+    person_id: UUID,
+    origin: Origin,
+    with_cookie: bool,
+    single_sign_on: bool = False,
 ) -> tuple[UUID, SessionCookie | None]:
-    """Begin a session for somebody who has just proved who they are. The caller appends the event."""
+    """Begin a session for somebody who has just proved who they are. The caller appends the event.
+
+    Raises LocalSignInOff for staff of an agency that lets them in with single sign-on only.
+    """
+    if kind == "staff" and not single_sign_on:
+        # Here for all ways in: passwords, codes from e-mails, and whatever else does not ask the provider.
+        await identity_providers.require_local(tx.conn)
     session_id = tx.new_id()
     await sign_in_budgets.know(tx, kind, person_id, origin.device)
     cookie = SessionCookie.new(tx.agency_id, session_id) if with_cookie else None
@@ -119,6 +131,7 @@ async def open_session(
         user_agent=origin.user_agent,
         address=origin.address,
         now=tx.now,
+        single_sign_on=single_sign_on,
     )
     return session_id, cookie
 

@@ -93,8 +93,12 @@ async def start(
     user_agent: str,
     address: str | None,
     now: datetime,
+    single_sign_on: bool = False,
 ) -> None:
-    """Begin a session. ``secret_digest`` is that of the cookie's reference, None for the API."""
+    """Begin a session. ``secret_digest`` is that of the cookie's reference, None for the API.
+
+    ``single_sign_on``: an agency's identity provider said who it is.
+    """
     staff_id, login_id = (person_id, None) if kind == "staff" else (None, person_id)
     await conn.execute(
         SQL["insert"],
@@ -108,6 +112,7 @@ async def start(
         address,
         now,
         now + ABSOLUTE,
+        single_sign_on,
     )
 
 

@@ -12,6 +12,8 @@ from shared.events import words
 from shared.events.catalogue import SessionEnd
 from shared.events.registry import Change, Payload, SecurityWording, event
 
+SignedInBy = Literal["password", "single_sign_on"]
+
 ROLE_NAMES: Final[Mapping[str, str]] = {
     "staff": "Staff",
     "supervisor": "Supervisor",
@@ -20,11 +22,17 @@ ROLE_NAMES: Final[Mapping[str, str]] = {
 """How pages and logs name the roles."""
 
 
-@event("staff_session.started", security=SecurityWording("Staff Sign-in", "{username} signed in."))
+@event("staff_session.started", security=SecurityWording("Staff Sign-in", "{username} signed in{how}."))
 class StaffSessionStarted(Payload):
-    """A staff user signed in."""
+    """A staff user signed in: here, or at the agency's identity provider (``by``)."""
 
     username: str
+    by: SignedInBy = "password"
+
+    @property
+    def how(self) -> str:
+        """What goes on after the verb, unless it was a password."""
+        return " with single sign-on" if self.by == "single_sign_on" else ""
 
 
 @event("staff_session.ended", security=SecurityWording("Staff Sign-out", "The session of {username} ended: {ending}."))
@@ -45,7 +53,12 @@ class StaffSessionEnded(Payload):
     security=SecurityWording("Staff Sign-in Refused", "A sign-in as {shown_username} was refused: {because}."),
 )
 class StaffSessionRefused(Payload):
-    """A staff sign-in was refused. What was typed is kept only when it names a staff user of the agency."""
+    """A staff sign-in was refused. What was typed is kept only when it names a staff user of the agency.
+
+    By single sign-on: the provider knows somebody whom nobody here is (``unknown_person``), or who under this name is
+    somebody else than before (``other_identity``); it let nobody in (``provider_refused``); its word does not stand up
+    to the checks (``not_proven``); it came to another browser than the one that asked (``other_browser``).
+    """
 
     username: str | None
     reason: Literal[
@@ -56,7 +69,14 @@ class StaffSessionRefused(Payload):
         "no_password",
         "locked",
         "wrong_code",
+        "local_sign_in_off",
+        "unknown_person",
+        "other_identity",
+        "provider_refused",
+        "not_proven",
+        "other_browser",
     ]
+    by: SignedInBy = "password"
 
     @property
     def shown_username(self) -> str:

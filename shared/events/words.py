@@ -21,6 +21,12 @@ REFUSALS: Final[Mapping[str, str]] = {
     "no_password": "there is no password yet",
     "locked": "it is locked for a while",
     "wrong_code": "the code of the second step was wrong",
+    "local_sign_in_off": "passwords are switched off",
+    "unknown_person": "no staff user has the name that the identity provider gave",
+    "other_identity": "somebody else has this name at the identity provider now",
+    "provider_refused": "the identity provider did not sign them in",
+    "not_proven": "what the identity provider said was not proved",
+    "other_browser": "the identity provider's answer came to another browser than the one that asked",
 }
 """Why a sign-in was refused: for agency admins, the person who tried is not told."""
 

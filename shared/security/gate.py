@@ -40,8 +40,15 @@ class Gate:
             await self._throttle.give_back(taken)
 
     async def admit(self, address: str | None) -> None:
-        """Count somebody who asks for an e-mail, or brings a code from one. Raises TooManyAttempts."""
+        """Count somebody who asks for an e-mail, brings a code from one, or goes to sign in elsewhere.
+
+        Raises TooManyAttempts.
+        """
         await self._throttle.take(address)
+
+    async def passed(self, address: str | None) -> None:
+        """Whoever was admitted from there has shown who they are: they do not count any longer."""
+        await self._throttle.give_back(self._throttle.counted_in(address))
 
     async def renewed(self, stored: str | None, password: str) -> str | None:
         """The hash at today's cost, for a right password that was stored at another one; None when there is no need.

@@ -98,13 +98,17 @@ class Throttle:
 
     async def take(self, address: str | None) -> tuple[Allowance, ...]:
         """One sign-in from an address; answers what to give back when it goes well. Raises TooManyAttempts."""
-        wanted = allowances(address, self._shared)
+        wanted = self.counted_in(address)
         arguments = [value for a in wanted for value in (a.seconds * 1000, a.size)]
         waited = await self._ask(self._take, wanted, arguments)
         wait = self._own.take(wanted) if waited is None else waited / 1000
         if wait > 0:
             raise TooManyAttempts(retry_after=ceil(wait))
         return wanted
+
+    def counted_in(self, address: str | None) -> tuple[Allowance, ...]:
+        """What a sign-in from this address takes from."""
+        return allowances(address, self._shared)
 
     async def give_back(self, taken: Sequence[Allowance]) -> None:
         """It was somebody who knew the password."""

@@ -21,6 +21,7 @@ from shared.events.catalogue import (
 )
 from shared.events.operator_catalogue import AuditLogErased, AuditLogVerified
 from shared.events.registry import SecurityWording, WrongDeclaration, event
+from shared.events.single_sign_on_catalogue import AgencySingleSignOnChanged
 from shared.events.staff_catalogue import (
     LogViewed,
     StaffCreated,
@@ -117,6 +118,23 @@ UNTIL = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
             "A password reset e-mail was requested for new.",
         ),
         (LogViewed(log="changes"), "Log Viewed", "nextstep read the Face Sheet Change Log."),
+        (
+            StaffSessionStarted(username="nextstep", by="single_sign_on"),
+            "Staff Sign-in",
+            "nextstep signed in with single sign-on.",
+        ),
+        (
+            StaffSessionRefused(username=None, reason="unknown_person", by="single_sign_on"),
+            "Staff Sign-in Refused",
+            "A sign-in as an unknown username was refused: no staff user has the name that the identity provider gave.",
+        ),
+        (
+            AgencySingleSignOnChanged(
+                changes=(Change(field="Issuer", old=None, new="https://a.example"),), secret_changed=True
+            ),
+            "Single Sign-On Changed",
+            "nextstep changed single sign-on: Issuer: (none) -> https://a.example, Client Secret updated.",
+        ),
         (LogViewed(log="security"), "Log Viewed", "nextstep read the Security Log."),
         (
             AuditLogErased(reason="Asked for by Catherine Malek", events=3),

@@ -1,8 +1,8 @@
 -- name: insert
 -- A session begins.
 insert into accounts.sessions (id, agency_id, kind, staff_user_id, portal_login_id, secret_digest, user_agent, address,
-    started_at, last_seen_at, expires_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10);
+    started_at, last_seen_at, expires_at, single_sign_on)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11);
 
 -- name: staff_by_id
 -- A staff session with what it needs to be judged, in one read at each request.
