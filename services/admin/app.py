@@ -11,7 +11,9 @@ from aiohttp import web
 import shared.db
 from services.admin.api.routes import api_routes
 from services.admin.audit_client import AuditClient
-from services.admin.keys import AUDIT, CREDENTIALS, FACTORS, HASHER, MAILS, SETTINGS, SIGNER
+from services.admin.keys import AUDIT, CREDENTIALS, FACTORS, HASHER, IDENTITY_PROVIDERS, MAILS, SETTINGS, SIGNER
+from services.admin.openid.fetching import new_client
+from services.admin.openid.providers import IdentityProviders
 from services.admin.pages.errors import render_error
 from services.admin.pages.routes import page_routes
 from services.admin.pages.visitors import page_context
@@ -23,6 +25,7 @@ from services.admin.use_cases.second_factor import factors_of
 from shared.accounts_service import BOXES, HTTP, SEALER, AccountsService
 from shared.clock import Clock, system_clock
 from shared.http.application import create_app
+from shared.http.keys import CLOCK, PUBLIC_URL
 from shared.http.openapi import openapi_routes
 from shared.http.pages import setup_pages
 
@@ -41,7 +44,7 @@ def create_admin(settings: AdminSettings, *, clock: Clock = system_clock) -> web
     app[SETTINGS] = settings
     AccountsService(settings, ISSUER, "staff").install(app)
     app[MAILS] = StaffMails(app[SEALER], settings.public_url)
-    app.cleanup_ctx.append(_own_parts)
+    app.cleanup_ctx.extend((_own_parts, _identity_providers))
     setup_pages(
         app,
         [("services.admin", "templates")],
@@ -60,3 +63,12 @@ async def _own_parts(app: web.Application) -> AsyncIterator[None]:
     app[AUDIT] = AuditClient(app[HTTP], settings.audit_url, app[SIGNER])
     app[FACTORS] = factors_of(app[BOXES], app[HASHER], app[SIGNER], app[MAILS])
     yield
+
+
+@asynccontextmanager
+async def _identity_providers(app: web.Application) -> AsyncIterator[None]:
+    async with new_client() as http:
+        # Where browsers come over https, a trial with a provider on this very machine is over as well.
+        trial = app[PUBLIC_URL].scheme == "http"
+        app[IDENTITY_PROVIDERS] = IdentityProviders(http, app[CLOCK], loopback=trial)
+        yield

@@ -95,7 +95,10 @@ async def test_a_staff_user_is_locked_after_as_many(http: Http, api: Api, town: 
     assert (await api.post("token", {**wrong, "password": STAFF_PASSWORD})).status == 401
     types = await town.types()
     assert types.count("staff.locked") == 1
-    assert (await town.events())[-1] == ("staff_session.refused", {"username": "nextstep", "reason": "locked"})
+    assert (await town.events())[-1] == (
+        "staff_session.refused",
+        {"username": "nextstep", "reason": "locked", "by": "password"},
+    )
     # Where they have signed in before, they still do.
     page = await browser.post("sign-in", {"username": "nextstep", "password": STAFF_PASSWORD})
     assert page.status == 303

@@ -63,6 +63,7 @@ CONTRACT = {
     "/api/v1/staff/{id}/unlock": {"post"},
     "/api/v1/staff/{id}/sign-out": {"post"},
     "/api/v1/staff/{id}/deliveries": {"get"},
+    "/api/v1/single-sign-on": {"get", "put", "delete"},
 }
 
 

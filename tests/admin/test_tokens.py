@@ -58,7 +58,10 @@ async def test_whatever_is_wrong_with_a_sign_in_the_answer_is_the_same(api: Api,
 async def test_a_refused_sign_in_is_recorded_without_what_was_typed(api: Api, town: Town) -> None:
     await api.post("token", {"agency": "riverside", "username": "typed-by-mistake", "password": "hunter2-hunter2"})
     type_, payload = (await town.events())[-1]
-    assert (type_, payload) == ("staff_session.refused", {"username": None, "reason": "unknown_username"})
+    assert (type_, payload) == (
+        "staff_session.refused",
+        {"username": None, "reason": "unknown_username", "by": "password"},
+    )
     rows = await town.rows("select body from accounts.outbox")
     assert not any("typed-by-mistake" in r["body"] or "hunter2" in r["body"] for r in rows)
 

@@ -17,6 +17,7 @@ from services.admin.use_cases import (
     portal_logins,
     second_factor,
     sign_in_rules,
+    single_sign_on_settings,
     staff_users,
 )
 from services.admin.use_cases import passwords as staff_passwords
@@ -40,7 +41,7 @@ def use_cases(*modules: ModuleType) -> Iterator[tuple[str, Any]]:
                 yield f"{module.__name__}.{name}", found
 
 
-ADMINS = dict(use_cases(staff_users, sign_in_rules))
+ADMINS = dict(use_cases(staff_users, sign_in_rules, single_sign_on_settings))
 STAFFS = {**dict(use_cases(documents, face_sheets, portal_logins, second_factor)), **ADMINS}
 
 

@@ -16,6 +16,7 @@ from services.admin.api.portal_logins import (
 )
 from services.admin.api.second_factors import reset_second_factor_of_login, reset_second_factor_of_staff
 from services.admin.api.sign_in_rules import get_sign_in_rules, update_sign_in_rules
+from services.admin.api.single_sign_on import delete_single_sign_on, get_single_sign_on, put_single_sign_on
 from services.admin.api.staff import (
     create_staff_user,
     get_staff_user,
@@ -61,4 +62,7 @@ def api_routes() -> list[web.RouteDef]:
         web.post("/api/v1/staff/{id}/unlock", unlock_staff_user),
         web.post("/api/v1/staff/{id}/sign-out", sign_out_staff_user),
         web.get("/api/v1/staff/{id}/deliveries", list_staff_deliveries),
+        web.get("/api/v1/single-sign-on", get_single_sign_on),
+        web.put("/api/v1/single-sign-on", put_single_sign_on),
+        web.delete("/api/v1/single-sign-on", delete_single_sign_on),
     ]

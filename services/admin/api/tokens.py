@@ -6,6 +6,7 @@ from aiohttp import web
 
 from services.admin.keys import GATE, SIGNER, WORK
 from services.admin.use_cases.sign_in import sign_in
+from shared.accounts.identity_providers import LocalSignInOff
 from shared.accounts.passwords import PasswordChangeRequired, TemporaryPasswordExpired
 from shared.doors import origin_of
 from shared.errors import BadCredentials
@@ -22,7 +23,7 @@ from shared.session_api import TAG, SignIn, TokensOut
     "Sign in",
     body=SignIn,
     answers={200: TokensOut | PasswordChangeRequiredOut | SecondFactorRequiredOut},
-    problems=(BadCredentials, TooManyAttempts, TemporaryPasswordExpired),
+    problems=(BadCredentials, LocalSignInOff, TooManyAttempts, TemporaryPasswordExpired),
     security=None,
     tag=TAG,
 )

@@ -37,7 +37,14 @@ SECURITY_LOG: Final = Entry(
     "Security Log", "security-log", "Sign-ins, refusals, locks and passwords.", Right.READ_SECURITY_LOG
 )
 
-ADMINISTRATION_ENTRIES: Final[tuple[Entry, ...]] = (STAFF, SIGN_IN_RULES, SECURITY_LOG)
+SINGLE_SIGN_ON: Final = Entry(
+    "Single Sign-On",
+    "administration/single-sign-on",
+    "Let staff sign in with the login they have.",
+    Right.MANAGE_AGENCY,
+)
+
+ADMINISTRATION_ENTRIES: Final[tuple[Entry, ...]] = (STAFF, SIGN_IN_RULES, SINGLE_SIGN_ON, SECURITY_LOG)
 
 Crumbs = list[tuple[str, str | None]]
 

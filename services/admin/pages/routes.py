@@ -18,10 +18,12 @@ from services.admin.pages import (
     security_log,
     sign_in_rules,
     signing_in,
+    single_sign_on,
+    single_sign_on_settings,
     staff_users,
 )
 from services.admin.pages.documents import CHANGES, NO_CASE
-from services.admin.pages.menus import SECURITY_LOG, SIGN_IN_RULES
+from services.admin.pages.menus import SECURITY_LOG, SIGN_IN_RULES, SINGLE_SIGN_ON
 from services.admin.pages.second_factor import FACTOR_PAGES, SECOND_STEP_PAGES
 from shared.accounts.reports import REPORT_PATH
 from shared.accounts.resets import RESET_PATH
@@ -40,6 +42,7 @@ def page_routes() -> list[web.RouteDef]:
         web.get(f"{_SLUG}/", menus.main_menu),
         web.get(f"{_SLUG}/sign-in", signing_in.show),
         web.post(f"{_SLUG}/sign-in", signing_in.submit),
+        *_single_sign_on_routes(),
         web.post(f"{_SLUG}/sign-out", signing_in.sign_out),
         web.get(f"{_SLUG}/session", signing_in.still_signed_in),
         *SECOND_STEP_PAGES.routes(_SLUG),
@@ -102,4 +105,17 @@ def _staff_routes() -> list[web.RouteDef]:
         web.post(f"{_PERSON}/new-password", staff_users.new_password),
         web.post(f"{_PERSON}/unlock", staff_users.unlock),
         web.post(f"{_PERSON}/sign-out", staff_users.sign_out),
+    ]
+
+
+def _single_sign_on_routes() -> list[web.RouteDef]:
+    settings = f"{_SLUG}/{SINGLE_SIGN_ON.page}"
+    return [
+        # No HEAD: a look at it would begin a sign-in.
+        web.get(f"{_SLUG}/{single_sign_on.PAGE}", single_sign_on.start, allow_head=False),
+        web.get(f"{_SLUG}/{single_sign_on.CALLBACK}", single_sign_on.come_back, allow_head=False),
+        web.get(settings, single_sign_on_settings.show),
+        web.post(settings, single_sign_on_settings.save),
+        web.post(f"{settings}/test", single_sign_on_settings.test),
+        web.post(f"{settings}/remove", single_sign_on_settings.remove),
     ]

@@ -8,6 +8,7 @@ from aiohttp import web
 from pydantic import Field
 
 from services.admin.keys import GATE, SIGNER, VISITOR, WORK
+from services.admin.pages.single_sign_on import refusal_in_words
 from services.admin.pages.visitors import (
     DOOR,
     agency_of,
@@ -19,9 +20,11 @@ from services.admin.pages.visitors import (
     visitor_of,
     way_back,
 )
-from services.admin.use_cases import sessions
+from services.admin.use_cases import sessions, single_sign_on
 from services.admin.use_cases.sign_in import sign_in
+from services.admin.use_cases.single_sign_on import Offer
 from shared.accounts.access import SignedIn
+from shared.accounts.identity_providers import LocalSignInOff
 from shared.accounts.passwords import PasswordChangeRequired, TemporaryPasswordExpired
 from shared.accounts.second_steps import SecondFactorRequired
 from shared.errors import BadCredentials
@@ -56,15 +59,32 @@ async def show(request: web.Request) -> web.StreamResponse:
     next_path = way_back(request, request.query.get("next"))
     if await visitor_of(request) is not None:
         return see_other(next_path)
-    return _page(request, None, next_path=next_path)
+    return await _page(request, None, next_path=next_path)
 
 
-def _page(request: web.Request, form: Form[SignInForm] | None, *, next_path: str, status: int = 200) -> web.Response:
-    notice = next((text for key, text in _NOTICES.items() if key in request.query), None) if form is None else None
-    response = render(request, "sign_in.html", status=status, form=form, notice=notice, next_path=next_path)
+async def _page(
+    request: web.Request, form: Form[SignInForm] | None, *, next_path: str, status: int = 200
+) -> web.Response:
+    offer = await single_sign_on.offer(request.app[WORK], agency=await agency_of(request))
+    notice = _notice(request, offer) if form is None else None
+    response = render(
+        request, "sign_in.html", status=status, form=form, notice=notice, next_path=next_path, offer=offer
+    )
     if form is None and session_cookie(request).read(request) is not None:
         session_cookie(request).delete(response)
     return response
+
+
+def _notice(request: web.Request, offer: Offer) -> tuple[str, str] | None:
+    refused = refusal_in_words(request, offer.provider)
+    if refused is not None:
+        return "error", refused
+    if "signed_out" in request.query and offer.provider:
+        return (
+            "success",
+            f"You have signed out here. If you are still signed in at {offer.provider}, sign out there too.",
+        )
+    return next((text for key, text in _NOTICES.items() if key in request.query), None)
 
 
 async def submit(request: web.Request) -> web.StreamResponse:
@@ -73,7 +93,7 @@ async def submit(request: web.Request) -> web.StreamResponse:
     form = await read_form(request, SignInForm)
     next_path = way_back(request, form.value("next"))
     if form.model is None:
-        return _page(request, form, status=422, next_path=next_path)
+        return await _page(request, form, status=422, next_path=next_path)
     try:
         result = await sign_in(
             request.app[WORK],
@@ -88,9 +108,9 @@ async def submit(request: web.Request) -> web.StreamResponse:
     except (BadCredentials, TemporaryPasswordExpired) as error:
         expired = isinstance(error, TemporaryPasswordExpired)
         message = error.message if expired else "The username or password is not right."
-        return _refused(request, form, message, error.status, next_path)
-    except TooManyAttempts as error:
-        return with_retry_after(_refused(request, form, error.message, error.status, next_path), error)
+        return await _refused(request, form, message, error.status, next_path)
+    except (TooManyAttempts, LocalSignInOff) as error:
+        return with_retry_after(await _refused(request, form, error.message, error.status, next_path), error)
     return _onwards(request, result, next_path)
 
 
@@ -107,9 +127,11 @@ def _onwards(
     return enter(request, result, next_path)
 
 
-def _refused(request: web.Request, form: Form[SignInForm], message: str, status: int, next_path: str) -> web.Response:
+async def _refused(
+    request: web.Request, form: Form[SignInForm], message: str, status: int, next_path: str
+) -> web.Response:
     told: Form[SignInForm] = Form(form.values, {"": message}, None)
-    return _page(request, told, status=status, next_path=next_path)
+    return await _page(request, told, status=status, next_path=next_path)
 
 
 def enter(request: web.Request, result: SignedIn, path: str) -> web.Response:

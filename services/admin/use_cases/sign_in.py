@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
-from shared.accounts import access, agencies, second_steps, sessions, sign_in_budgets, staff
+from shared.accounts import access, agencies, identity_providers, second_steps, sessions, sign_in_budgets, staff
 from shared.accounts.access import Origin, SignedIn
 from shared.accounts.agencies import Agency
 from shared.accounts.factor_owners import of_staff
+from shared.accounts.identity_providers import LocalSignInOff
 from shared.accounts.owners import usable_hash
 from shared.accounts.passwords import (
     PasswordChangeRequired,
@@ -21,7 +22,7 @@ from shared.accounts.staff import StaffUser
 from shared.actors import Actor
 from shared.errors import BadCredentials, DomainError
 from shared.events import Subject
-from shared.events.staff_catalogue import StaffLocked, StaffSessionRefused, StaffSessionStarted
+from shared.events.staff_catalogue import SignedInBy, StaffLocked, StaffSessionRefused, StaffSessionStarted
 from shared.outbox import Transaction, Work
 from shared.security.gate import Gate
 from shared.security.tokens import NOBODY, Signer
@@ -45,17 +46,12 @@ async def sign_in(
 
     None begins either while a second factor is to be shown, or set up.
 
-    Raises TemporaryPasswordExpired, TooManyAttempts, Busy, and BadCredentials, the same for whatever else is wrong and
-    after the same work.
+    Raises TemporaryPasswordExpired, TooManyAttempts, Busy, LocalSignInOff, and BadCredentials, the same for whatever
+    else is wrong and after the same work.
     """
     async with work.pool.transaction(None) as conn:
         agency = await agencies.by_slug(conn, slug)
-    user: StaffUser | None = None
-    known = False
-    if agency is not None:
-        async with work.pool.transaction(agency.id) as conn:
-            user = await staff.by_username(conn, username)
-            known = await sign_in_budgets.known(conn, "staff", user.id if user else NOBODY, origin.device)
+    user, known = await _look_up(work, gate, agency, username, origin) if agency else (None, False)
     # Outside any transaction: a hash may wait for its turn and must not hold a connection meanwhile.
     proved = await gate.proves(usable_hash(user), password, address=origin.address, known=known)
     if agency is None:
@@ -76,11 +72,33 @@ async def sign_in(
     return result
 
 
+async def _look_up(
+    work: Work, gate: Gate, agency: Agency, username: str, origin: Origin
+) -> tuple[StaffUser | None, bool]:
+    """Whoever has this username, and whether on this browser they have signed in before. Raises LocalSignInOff."""
+    async with work.pool.transaction(agency.id) as conn:
+        user = await staff.by_username(conn, username)
+        provider = await identity_providers.of_agency(conn)
+        known = await sign_in_budgets.known(conn, "staff", user.id if user else NOBODY, origin.device)
+    if provider is not None and not provider.local_sign_in:
+        await _refuse_local(work, gate, agency, user, origin)
+    return user, known
+
+
 async def _renew_hash(work: Work, gate: Gate, agency: Agency, user: StaffUser, password: str) -> None:
     renewed = await gate.renewed(user.password_hash, password)
     if renewed is not None and user.password_hash is not None:
         async with work.pool.transaction(agency.id) as conn:
             await staff.renew_hash(conn, user.id, user.password_hash, renewed)
+
+
+async def _refuse_local(work: Work, gate: Gate, agency: Agency, user: StaffUser | None, origin: Origin) -> NoReturn:
+    # Whoever is asked for nothing could fill the log.
+    await gate.admit(origin.address)
+    async with work.transaction(actor_of(agency, user, origin)) as tx:
+        refused = StaffSessionRefused(username=user.username if user else None, reason="local_sign_in_off")
+        await tx.append(refused, subject_of(user) if user else Subject())
+    raise LocalSignInOff
 
 
 async def _admitted(tx: Transaction, user: StaffUser | None, origin: Origin, *, proved: bool) -> StaffUser | None:
@@ -143,17 +161,29 @@ async def _go_in(
 
 
 async def begin_session(
-    tx: Transaction, agency: Agency, user: StaffUser, *, signer: Signer, origin: Origin, with_cookie: bool
+    tx: Transaction,
+    agency: Agency,
+    user: StaffUser,
+    *,
+    signer: Signer,
+    origin: Origin,
+    with_cookie: bool,
+    by: SignedInBy = "password",
 ) -> SignedIn:
     """Open a session for somebody who has just proved who they are, with its event."""
     session_id, cookie = await access.open_session(
-        tx, kind="staff", person_id=user.id, origin=origin, with_cookie=with_cookie
+        tx,
+        kind="staff",
+        person_id=user.id,
+        origin=origin,
+        with_cookie=with_cookie,
+        single_sign_on=by == "single_sign_on",
     )
     tokens = None
     if not with_cookie:
         tokens = await access.first_tokens(tx, signer=signer, kind="staff", person_id=user.id, session_id=session_id)
     await staff.signed_in(tx.conn, user.id, tx.now)
-    await tx.append(StaffSessionStarted(username=user.username), subject_of(user))
+    await tx.append(StaffSessionStarted(username=user.username, by=by), subject_of(user))
     return SignedIn(agency, session_id, cookie, tokens)
 
 
