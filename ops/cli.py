@@ -14,10 +14,11 @@ from ops.migrate import migrate
 from ops.passwords import cli as passwords
 from ops.problems import Problem
 from ops.sample import cli as sample
+from ops.single_sign_on import single_sign_on
 from ops.status.cli import status
 from ops.up import up
 
-COMMANDS = (up, migrate, status)
+COMMANDS = (up, migrate, status, single_sign_on)
 """Functions that are a command by themselves."""
 
 GROUPS: tuple[tuple[str, typer.Typer], ...] = (
