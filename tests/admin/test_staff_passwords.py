@@ -123,7 +123,11 @@ async def test_an_expired_temporary_password_is_told_to_whoever_has_it(
     clock.advance(hours=72)
     expired = await Api(http).post("token", signing_in(secret))
     assert (expired.status, expired.json["type"]) == (401, "/problems/temporary-password-expired")
-    assert (await town.events())[-1][1] == {"username": "nora", "reason": "temporary_password_expired"}
+    assert (await town.events())[-1][1] == {
+        "username": "nora",
+        "reason": "temporary_password_expired",
+        "by": "password",
+    }
     wrong = await Api(http).post("token", signing_in("not this one"))
     assert wrong.json["type"] == "/problems/bad-credentials"
     page = await Browser(http).post("sign-in", {"username": "nora", "password": secret})
@@ -314,7 +318,7 @@ async def test_a_report_ends_all_sessions_and_lets_nobody_in(http: Http, api: Ap
     assert ("staff.reported", {"username": "nextstep"}) in await mailed_town.events()
     for password in (NEW, STAFF_PASSWORD):
         assert (await Api(http).post("token", signing_in(password, "nextstep"))).status == 401
-    assert (await mailed_town.events())[-1][1] == {"username": "nextstep", "reason": "locked"}
+    assert (await mailed_town.events())[-1][1] == {"username": "nextstep", "reason": "locked", "by": "password"}
     await ask_for_reset(http)
     assert "staff_password.reset_requested" not in await mailed_town.types()
     again = await Api(http).post("password/report", {"token": code})
