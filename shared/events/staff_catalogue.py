@@ -9,7 +9,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from shared.events import words
-from shared.events.catalogue import SessionEnd
+from shared.events.catalogue import Proof, SessionEnd
 from shared.events.registry import Change, Payload, SecurityWording, event
 
 ROLE_NAMES: Final[Mapping[str, str]] = {
@@ -20,11 +20,17 @@ ROLE_NAMES: Final[Mapping[str, str]] = {
 """How pages and logs name the roles."""
 
 
-@event("staff_session.started", security=SecurityWording("Staff Sign-in", "{username} signed in."))
+@event("staff_session.started", security=SecurityWording("Staff Sign-in", "{username} signed in{with_what}."))
 class StaffSessionStarted(Payload):
-    """A staff user signed in."""
+    """A staff user signed in, with the password or with a passkey."""
 
     username: str
+    how: Proof = "password"
+
+    @property
+    def with_what(self) -> str:
+        """Nothing for a password."""
+        return words.PROOFS[self.how]
 
 
 @event("staff_session.ended", security=SecurityWording("Staff Sign-out", "The session of {username} ended: {ending}."))
@@ -56,6 +62,9 @@ class StaffSessionRefused(Payload):
         "no_password",
         "locked",
         "wrong_code",
+        "unknown_passkey",
+        "wrong_passkey",
+        "copied_passkey",
     ]
 
     @property

@@ -13,6 +13,9 @@ ENDINGS: Final[Mapping[str, str]] = {
 }
 """Why a session ended."""
 
+PROOFS: Final[Mapping[str, str]] = {"password": "", "passkey": " with a passkey"}
+"""What somebody signed in with, where it is worth a word."""
+
 REFUSALS: Final[Mapping[str, str]] = {
     "unknown_username": "nobody has this username",
     "wrong_password": "the password was wrong",
@@ -21,6 +24,9 @@ REFUSALS: Final[Mapping[str, str]] = {
     "no_password": "there is no password yet",
     "locked": "it is locked for a while",
     "wrong_code": "the code of the second step was wrong",
+    "unknown_passkey": "nobody here has this passkey",
+    "wrong_passkey": "the passkey did not answer as it has to",
+    "copied_passkey": "there may be a copy of the passkey",
 }
 """Why a sign-in was refused: for agency admins, the person who tried is not told."""
 

@@ -96,9 +96,13 @@ class Throttle:
         self._away_until = 0.0
         self._own = OwnCount(monotonic)
 
+    def of(self, address: str | None) -> tuple[Allowance, ...]:
+        """What a sign-in from this address is counted in."""
+        return allowances(address, self._shared)
+
     async def take(self, address: str | None) -> tuple[Allowance, ...]:
         """One sign-in from an address; answers what to give back when it goes well. Raises TooManyAttempts."""
-        wanted = allowances(address, self._shared)
+        wanted = self.of(address)
         arguments = [value for a in wanted for value in (a.seconds * 1000, a.size)]
         waited = await self._ask(self._take, wanted, arguments)
         wait = self._own.take(wanted) if waited is None else waited / 1000

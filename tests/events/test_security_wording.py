@@ -20,6 +20,7 @@ from shared.events.catalogue import (
     PortalSessionStarted,
 )
 from shared.events.operator_catalogue import AuditLogErased, AuditLogVerified
+from shared.events.passkey_catalogue import PortalPasskeyRemoved, StaffPasskeyAdded
 from shared.events.registry import SecurityWording, WrongDeclaration, event
 from shared.events.staff_catalogue import (
     LogViewed,
@@ -77,6 +78,31 @@ UNTIL = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
             "cmalek chose a password with a reset e-mail.",
         ),
         (StaffSessionStarted(username="nextstep"), "Staff Sign-in", "nextstep signed in."),
+        (
+            StaffSessionStarted(username="nextstep", how="passkey"),
+            "Staff Sign-in",
+            "nextstep signed in with a passkey.",
+        ),
+        (
+            PortalSessionStarted(username="cmalek", how="passkey"),
+            "Portal Sign-in",
+            "cmalek signed in to the portal with a passkey.",
+        ),
+        (
+            PortalSessionRefused(username="cmalek", reason="copied_passkey"),
+            "Portal Sign-in Refused",
+            "A sign-in to the portal as cmalek was refused: there may be a copy of the passkey.",
+        ),
+        (
+            PortalPasskeyRemoved(username="cmalek", passkey="My phone", reason="reported"),
+            "Portal Passkey Removed",
+            "The passkey My phone of cmalek was removed (the login was locked).",
+        ),
+        (
+            StaffPasskeyAdded(username="nextstep", passkey="Desk"),
+            "Staff Passkey Added",
+            "nextstep added the passkey Desk.",
+        ),
         (
             StaffSessionEnded(username="nextstep", reason="signed_out"),
             "Staff Sign-out",

@@ -21,6 +21,7 @@ from shared.accounts.staff import StaffUser
 from shared.actors import Actor
 from shared.errors import BadCredentials, DomainError
 from shared.events import Subject
+from shared.events.catalogue import Proof
 from shared.events.staff_catalogue import StaffLocked, StaffSessionRefused, StaffSessionStarted
 from shared.outbox import Transaction, Work
 from shared.security.gate import Gate
@@ -143,7 +144,14 @@ async def _go_in(
 
 
 async def begin_session(
-    tx: Transaction, agency: Agency, user: StaffUser, *, signer: Signer, origin: Origin, with_cookie: bool
+    tx: Transaction,
+    agency: Agency,
+    user: StaffUser,
+    *,
+    signer: Signer,
+    origin: Origin,
+    with_cookie: bool,
+    how: Proof = "password",
 ) -> SignedIn:
     """Open a session for somebody who has just proved who they are, with its event."""
     session_id, cookie = await access.open_session(
@@ -153,7 +161,7 @@ async def begin_session(
     if not with_cookie:
         tokens = await access.first_tokens(tx, signer=signer, kind="staff", person_id=user.id, session_id=session_id)
     await staff.signed_in(tx.conn, user.id, tx.now)
-    await tx.append(StaffSessionStarted(username=user.username), subject_of(user))
+    await tx.append(StaffSessionStarted(username=user.username, how=how), subject_of(user))
     return SignedIn(agency, session_id, cookie, tokens)
 
 
