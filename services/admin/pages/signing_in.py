@@ -56,10 +56,13 @@ async def show(request: web.Request) -> web.StreamResponse:
     next_path = way_back(request, request.query.get("next"))
     if await visitor_of(request) is not None:
         return see_other(next_path)
-    return _page(request, None, next_path=next_path)
+    return sign_in_page(request, None, next_path=next_path)
 
 
-def _page(request: web.Request, form: Form[SignInForm] | None, *, next_path: str, status: int = 200) -> web.Response:
+def sign_in_page(
+    request: web.Request, form: Form[SignInForm] | None, *, next_path: str, status: int = 200
+) -> web.Response:
+    """The page with what was typed, but for the password."""
     notice = next((text for key, text in _NOTICES.items() if key in request.query), None) if form is None else None
     response = render(request, "sign_in.html", status=status, form=form, notice=notice, next_path=next_path)
     if form is None and session_cookie(request).read(request) is not None:
@@ -73,7 +76,7 @@ async def submit(request: web.Request) -> web.StreamResponse:
     form = await read_form(request, SignInForm)
     next_path = way_back(request, form.value("next"))
     if form.model is None:
-        return _page(request, form, status=422, next_path=next_path)
+        return sign_in_page(request, form, status=422, next_path=next_path)
     try:
         result = await sign_in(
             request.app[WORK],
@@ -109,7 +112,7 @@ def _onwards(
 
 def _refused(request: web.Request, form: Form[SignInForm], message: str, status: int, next_path: str) -> web.Response:
     told: Form[SignInForm] = Form(form.values, {"": message}, None)
-    return _page(request, told, status=status, next_path=next_path)
+    return sign_in_page(request, told, status=status, next_path=next_path)
 
 
 def enter(request: web.Request, result: SignedIn, path: str) -> web.Response:
