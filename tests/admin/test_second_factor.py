@@ -88,7 +88,7 @@ async def test_staff_show_a_code_after_the_password(api: Api, http: Http, town: 
     assert (await mine.get("second-factor")).json["recovery_codes_left"] == RECOVERY_CODES - 1
     events = [payload for type_, payload in await town.events() if type_ == "staff.second_factor_changed"]
     assert [e["what"] for e in events] == ["app_set_up", "recovery_code_used"]
-    assert (await town.events())[-1] == ("staff_session.started", {"username": "nextstep"})
+    assert (await town.events())[-1] == ("staff_session.started", {"username": "nextstep", "how": "password"})
 
 
 async def test_wrong_codes_of_staff_are_refused_counted_and_lock(
