@@ -136,7 +136,10 @@ async def test_removing_one_ends_the_other_sessions(http: Http, api: Api, town: 
     assert done.status == 200
     assert (await opened.get("passkeys")).status == 401
     assert (await Api(http, done.json["access_token"]).get("passkeys")).json == {"items": []}
-    assert ("staff.passkey_removed", {"username": "nextstep", "passkey": "Old desk"}) in await town.events()
+    assert (
+        "staff.passkey_removed",
+        {"username": "nextstep", "passkey": "Old desk", "reason": "own"},
+    ) in await town.events()
     assert (await sign_in(http, key)).status == 401
 
 
