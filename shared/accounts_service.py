@@ -17,7 +17,7 @@ from aiohttp import ClientSession, web
 from pydantic import Field
 from redis.asyncio import Redis
 
-from shared.accounts import access
+from shared.accounts import access, passkeys
 from shared.accounts.factor_owners import Factors
 from shared.accounts.sessions import SessionKind
 from shared.db import Pool
@@ -179,6 +179,8 @@ class AccountsService:
             while True:
                 await asyncio.sleep(_SWEEP_EVERY_SECONDS)
                 await access.end_overdue(app[RELAY_POOL], app[WORK], self.kind)
+                async with app[RELAY_POOL].transaction(None) as conn:
+                    await passkeys.forget_challenges(conn, app[CLOCK]())
 
         async with background(run, "session sweep"):
             yield

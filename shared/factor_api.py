@@ -72,7 +72,8 @@ class AppCode(Body):
 class SecondFactorRequiredOut(Answer):
     """A password was right: no session began, and the token is good for showing a second factor.
 
-    With ``set_up_required`` there is none yet, and the token is good for setting one up.
+    With ``set_up_required`` there is none yet, and the token is good for setting one up. A passkey needs no token: it
+    signs in by itself, at ``/api/v1/token/passkey``.
     """
 
     second_factor_required: Literal[True] = True

@@ -31,12 +31,13 @@ class Right(Enum):
     CHANGE_OWN_PASSWORD = "change one's own portal password"  # noqa: S105 - words, no password
     CHANGE_OWN_STAFF_PASSWORD = "change one's own staff password"  # noqa: S105 - words, no password
     MANAGE_STAFF = "add, change, reset, unlock and sign out staff users, and remove a second factor that they have lost"
+    MANAGE_OWN_PASSKEYS = "add, rename and remove one's own passkeys"
 
 
 _WORK: Final = frozenset(
     {Right.READ_FACE_SHEETS, Right.CHANGE_FACE_SHEETS, Right.MANAGE_PORTAL_LOGINS, Right.READ_LOGS_OF_A_CLIENT}
 )
-_ONESELF: Final = frozenset({Right.MANAGE_OWN_SECOND_FACTOR})
+_ONESELF: Final = frozenset({Right.MANAGE_OWN_SECOND_FACTOR, Right.MANAGE_OWN_PASSKEYS})
 _STAFF: Final = _WORK | _ONESELF | {Right.CHANGE_OWN_STAFF_PASSWORD}
 _SUPERVISOR: Final = _STAFF | {Right.READ_LOGS_OF_ALL}
 _AGENCY_ADMIN: Final = _SUPERVISOR | {Right.READ_SECURITY_LOG, Right.MANAGE_STAFF, Right.MANAGE_AGENCY}

@@ -81,13 +81,18 @@ class SecondStepPages:
         token = await self._token(request)
         if token is None:
             return self._too_late(request)
+        next_path = self.door.way_back(request, request.query.get("next"))
+        return await self._code_page(request, token, next_path=next_path)
+
+    async def _code_page(
+        self, request: web.Request, token: str, *, next_path: str, form: Form[Any] | None = None, status: int = 200
+    ) -> web.Response:
         try:
             methods = await second_steps.methods_for(request.app[WORK], request.app[FACTORS], token=token)
         except SecondFactorExpired:
             return self._too_late(request)
-        next_path = self.door.way_back(request, request.query.get("next"))
         template = "second_step.html" if methods else "second_step_set_up.html"
-        return self._page(request, template, token, next_path=next_path, form=None)
+        return self._page(request, template, token, status=status, next_path=next_path, form=form, methods=methods)
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """Show a code, and go in."""
@@ -98,7 +103,7 @@ class SecondStepPages:
         next_path = self.door.way_back(request, form.value("next"))
         try:
             if form.model is None:
-                return self._page(request, "second_step.html", token, status=422, form=form, next_path=next_path)
+                return await self._code_page(request, token, status=422, form=form, next_path=next_path)
             entered = await second_steps.finish(
                 request.app[WORK],
                 request.app[GATE],
@@ -113,7 +118,7 @@ class SecondStepPages:
             return self._too_late(request)
         except (WrongCode, TooManyAttempts) as error:
             told: Form[Any] = Form(form.values, {"code": error.message}, None)
-            page = self._page(request, "second_step.html", token, status=error.status, form=told, next_path=next_path)
+            page = await self._code_page(request, token, status=error.status, form=told, next_path=next_path)
             return with_retry_after(page, error)
         return self._enter(request, see_other(next_path), entered)
 

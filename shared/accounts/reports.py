@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from shared.accounts import access, agencies, second_factors, sessions
+from shared.accounts import access, agencies, passkeys, second_factors, sessions
 from shared.accounts.access import Origin
 from shared.accounts.owners import Owners, P
 from shared.deliveries import store as deliveries
 from shared.errors import DomainError
+from shared.events.passkey_catalogue import PortalPasskeyRemoved, StaffPasskeyRemoved
 from shared.outbox import Work
 from shared.security.gate import Gate
 from shared.security.tokens import parse_reference
@@ -32,7 +33,7 @@ _SAY_SO: Final = ("report", "confirm_email")
 async def report(work: Work, owners: Owners[P], gate: Gate, *, token: str, origin: Origin) -> None:
     """Somebody else has changed it: all sessions end, and nobody gets in until there is a new temporary one.
 
-    Raises ReportExpired, TooManyAttempts.
+    The passkeys are removed. Raises ReportExpired, TooManyAttempts.
     """
     await gate.admit(origin.address)
     reference = parse_reference(token)
@@ -53,5 +54,9 @@ async def report(work: Work, owners: Owners[P], gate: Gate, *, token: str, origi
         await sessions.void_password_tokens(tx.conn, person.id, tx.now)
         await second_factors.start_over(tx.conn, owners.kind, person.id, tx.now)
         await tx.append(owners.reported(username=person.username), subject)
+        # Nobody knows which of them somebody else has added.
+        removed = StaffPasskeyRemoved if owners.kind == "staff" else PortalPasskeyRemoved
+        for name in await passkeys.remove_all(tx, owners.kind, person.id):
+            await tx.append(removed(username=person.username, passkey=name, reason="reported"), subject)
         await access.end_all(tx, owners.kind, person.username, subject)
         await deliveries.end_open(tx, subject, state="cancelled", reason="reported by its owner")

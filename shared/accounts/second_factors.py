@@ -17,7 +17,7 @@ from shared.security.totp import digest_of
 
 SQL = named_queries(__package__, "sql/second_factors.sql")
 
-Method = Literal["totp", "recovery_code"]
+Method = Literal["totp", "recovery_code", "passkey"]
 
 HALF_DONE: Final = timedelta(minutes=10)
 """How long a sign-in waits for its second factor."""
@@ -79,6 +79,14 @@ async def methods_of(conn: Connection, kind: SessionKind, person_id: UUID) -> tu
     return ("totp", "recovery_code") if row["recovery_code"] else ("totp",)
 
 
+async def shown_by(conn: Connection, kind: SessionKind, person_id: UUID, *, required: bool) -> tuple[Method, ...]:
+    """What the second step takes. A passkey is enough where a step is asked for anyway, and brings none about."""
+    methods = await methods_of(conn, kind, person_id)
+    if (methods or required) and await has_passkey(conn, kind, person_id):
+        return (*methods, "passkey")
+    return methods
+
+
 async def overview(conn: Connection, kind: SessionKind, person_id: UUID) -> tuple[datetime | None, int]:
     """Since when the person has an app, and how many recovery codes are left."""
     row = await conn.fetchrow(SQL["overview"], kind, person_id)
@@ -86,7 +94,7 @@ async def overview(conn: Connection, kind: SessionKind, person_id: UUID) -> tupl
 
 
 async def of_client(conn: Connection, client_id: UUID) -> set[UUID]:
-    """Which of a client's portal logins have a second factor."""
+    """Which of a client's portal logins have a second factor, or a passkey."""
     return {row["id"] for row in await conn.fetch(SQL["of_client"], client_id)}
 
 
@@ -124,6 +132,12 @@ async def count_wrong(conn: Connection, kind: SessionKind, person_id: UUID) -> N
 async def forgive(conn: Connection, kind: SessionKind, person_id: UUID) -> None:
     """Wrong codes so far no longer count."""
     await conn.execute(SQL["forgive"], kind, person_id)
+
+
+async def has_passkey(conn: Connection, kind: SessionKind, person_id: UUID) -> bool:
+    """Whether the person has a passkey, which is both factors at once."""
+    found: bool = await conn.fetchval(SQL["has_passkey"], kind, person_id)
+    return found
 
 
 async def remove(conn: Connection, kind: SessionKind, person_id: UUID) -> None:

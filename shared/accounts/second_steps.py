@@ -44,7 +44,8 @@ class SecondFactorExpired(DomainError):
 class SecondFactorRequired:
     """A password was right: ``token`` is good for showing a second factor, for ``expires_in`` seconds.
 
-    Without ``methods`` none is set up yet, and the token is good for setting one up.
+    Without ``methods`` none is set up yet, and the token is good for setting one up. A passkey needs no token: it signs
+    in by itself.
     """
 
     agency: Agency
@@ -82,8 +83,9 @@ def device_digest(cookie: str) -> bytes:
 
 async def asked_of(tx: Transaction, agency: Agency, owner: FactorOwner, origin: Origin) -> SecondFactorRequired | None:
     """What somebody who gave the right password has to show besides; None when a session may begin."""
-    methods = await second_factors.methods_of(tx.conn, owner.kind, owner.id)
-    if not methods and not owner.required(agency):
+    required = owner.required(agency)
+    methods = await second_factors.shown_by(tx.conn, owner.kind, owner.id, required=required)
+    if not methods and not required:
         return None
     if methods and await second_factors.remembered(tx.conn, owner.kind, owner.id, origin.remembered, tx.now):
         return None
@@ -97,10 +99,10 @@ async def methods_for(work: Work, factors: Factors, *, token: str) -> tuple[Meth
 
     Raises SecondFactorExpired.
     """
-    reference, _ = await _known(work, factors, token)
+    reference, owner = await _known(work, factors, token)
     async with work.pool.transaction(reference.agency_id) as conn:
-        half = await second_factors.half(conn, reference, factors.kind, work.clock())
-        return await second_factors.methods_of(conn, factors.kind, half.person_id) if half else ()
+        required = owner.required(await agencies.by_id(conn, reference.agency_id))
+        return await second_factors.shown_by(conn, factors.kind, owner.id, required=required)
 
 
 async def _known(work: Work, factors: Factors, token: str) -> tuple[Reference, FactorOwner]:
@@ -124,7 +126,9 @@ async def _waiting(tx: Transaction, owner: FactorOwner, reference: Reference) ->
     agency = await agencies.by_id(tx.conn, reference.agency_id)
     if owner.kind == "portal":
         agency.require_contract()
-    return _Waiting(reference, agency, current, await second_factors.methods_of(tx.conn, owner.kind, owner.id))
+    required = current.required(agency)
+    methods = await second_factors.shown_by(tx.conn, owner.kind, owner.id, required=required)
+    return _Waiting(reference, agency, current, methods)
 
 
 async def finish(

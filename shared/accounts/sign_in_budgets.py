@@ -60,6 +60,12 @@ async def known(conn: Connection, kind: SessionKind, person_id: UUID, device: by
     return found
 
 
+async def known_to_anybody(conn: Connection, kind: SessionKind, device: bytes | None) -> bool:
+    """Whether somebody has signed in on this browser before, whoever it was."""
+    found: bool = await conn.fetchval(SQL["known_to_anybody"], kind, device)
+    return found
+
+
 async def lock(tx: Transaction, kind: SessionKind, person_id: UUID, device: bytes | None) -> Budget:
     """The budget that a sign-in of this browser counts in, held until the transaction ends.
 

@@ -27,6 +27,7 @@ MailName = Literal[
     "staff_password_reset",
     "staff_password_changed",
     "staff_second_factor_changed",
+    "passkey_changed",
 ]
 NOTICES: Final[tuple[MailName, ...]] = (
     "password_changed",
@@ -36,6 +37,7 @@ NOTICES: Final[tuple[MailName, ...]] = (
     "second_factor_reset",
     "staff_password_changed",
     "staff_second_factor_changed",
+    "passkey_changed",
 )
 """They tell what has happened, so nothing that happens later takes them back."""
 DeliveryState = Literal["queued", "sending", "accepted", "failed", "expired", "superseded", "cancelled"]

@@ -1,6 +1,13 @@
 """Events: the envelope, the typed catalogue with its wording, ids."""
 
-from shared.events import catalogue, factor_catalogue, operator_catalogue, single_sign_on_catalogue, staff_catalogue
+from shared.events import (
+    catalogue,
+    factor_catalogue,
+    operator_catalogue,
+    passkey_catalogue,
+    single_sign_on_catalogue,
+    staff_catalogue,
+)
 from shared.events.envelope import Actor, ActorKind, Envelope, Subject, from_json
 from shared.events.ids import EventIds, lowest_id_at, time_of
 from shared.events.registry import (
@@ -36,6 +43,7 @@ __all__ = [
     "known_events",
     "lowest_id_at",
     "operator_catalogue",
+    "passkey_catalogue",
     "payload_of",
     "security_entry",
     "security_labels",

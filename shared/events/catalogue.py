@@ -17,6 +17,8 @@ from shared.events import words
 from shared.events.registry import ActivityWording, Change, ChangeWording, Payload, SecurityWording, event
 
 SessionEnd = Literal["signed_out", "idle", "expired", "revoked"]
+Proof = Literal["password", "passkey", "single_sign_on"]
+"""How somebody showed who they are."""
 _END_SUFFIX: dict[str, str] = {
     "signed_out": "",
     "idle": " (no activity)",
@@ -28,12 +30,18 @@ _END_SUFFIX: dict[str, str] = {
 @event(
     "portal_session.started",
     activity=ActivityWording("Login", "Patient Portal login by {username}"),
-    security=SecurityWording("Portal Sign-in", "{username} signed in to the portal."),
+    security=SecurityWording("Portal Sign-in", "{username} signed in to the portal{with_what}."),
 )
 class PortalSessionStarted(Payload):
-    """A portal login signed in with a password of its own."""
+    """The owner of a portal login signed in, with a password of their own or with a passkey."""
 
     username: str
+    how: Proof = "password"
+
+    @property
+    def with_what(self) -> str:
+        """Nothing for a password."""
+        return words.PROOFS[self.how]
 
 
 @event(
@@ -66,7 +74,10 @@ class PortalSessionEnded(Payload):
     ),
 )
 class PortalSessionRefused(Payload):
-    """A sign-in to the portal was refused. What was typed is kept only when it names a login of the agency."""
+    """A sign-in to the portal was refused. What was typed is kept only when it names a login of the agency.
+
+    ``copied_passkey``: its counter went back, so there may be two of it.
+    """
 
     username: str | None
     reason: Literal[
@@ -76,6 +87,9 @@ class PortalSessionRefused(Payload):
         "temporary_password_expired",
         "no_password",
         "locked",
+        "unknown_passkey",
+        "wrong_passkey",
+        "copied_passkey",
         "wrong_code",
     ]
 

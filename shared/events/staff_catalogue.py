@@ -9,10 +9,8 @@ from typing import Final, Literal
 from pydantic import Field
 
 from shared.events import words
-from shared.events.catalogue import SessionEnd
+from shared.events.catalogue import Proof, SessionEnd
 from shared.events.registry import Change, Payload, SecurityWording, event
-
-SignedInBy = Literal["password", "single_sign_on"]
 
 ROLE_NAMES: Final[Mapping[str, str]] = {
     "staff": "Staff",
@@ -22,17 +20,17 @@ ROLE_NAMES: Final[Mapping[str, str]] = {
 """How pages and logs name the roles."""
 
 
-@event("staff_session.started", security=SecurityWording("Staff Sign-in", "{username} signed in{how}."))
+@event("staff_session.started", security=SecurityWording("Staff Sign-in", "{username} signed in{with_what}."))
 class StaffSessionStarted(Payload):
-    """A staff user signed in: here, or at the agency's identity provider (``by``)."""
+    """A staff user signed in: with the password, a passkey, or at the agency's identity provider."""
 
     username: str
-    by: SignedInBy = "password"
+    how: Proof = "password"
 
     @property
-    def how(self) -> str:
-        """What goes on after the verb, unless it was a password."""
-        return " with single sign-on" if self.by == "single_sign_on" else ""
+    def with_what(self) -> str:
+        """Nothing for a password."""
+        return words.PROOFS[self.how]
 
 
 @event("staff_session.ended", security=SecurityWording("Staff Sign-out", "The session of {username} ended: {ending}."))
@@ -75,8 +73,11 @@ class StaffSessionRefused(Payload):
         "provider_refused",
         "not_proven",
         "other_browser",
+        "unknown_passkey",
+        "wrong_passkey",
+        "copied_passkey",
     ]
-    by: SignedInBy = "password"
+    how: Proof = "password"
 
     @property
     def shown_username(self) -> str:

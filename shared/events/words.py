@@ -13,6 +13,13 @@ ENDINGS: Final[Mapping[str, str]] = {
 }
 """Why a session ended."""
 
+PROOFS: Final[Mapping[str, str]] = {
+    "password": "",
+    "passkey": " with a passkey",
+    "single_sign_on": " with single sign-on",
+}
+"""What somebody signed in with, where it is worth a word."""
+
 REFUSALS: Final[Mapping[str, str]] = {
     "unknown_username": "nobody has this username",
     "wrong_password": "the password was wrong",
@@ -27,6 +34,9 @@ REFUSALS: Final[Mapping[str, str]] = {
     "provider_refused": "the identity provider did not sign them in",
     "not_proven": "what the identity provider said was not proved",
     "other_browser": "the identity provider's answer came to another browser than the one that asked",
+    "unknown_passkey": "nobody here has this passkey",
+    "wrong_passkey": "the passkey did not answer as it has to",
+    "copied_passkey": "there may be a copy of the passkey",
 }
 """Why a sign-in was refused: for agency admins, the person who tried is not told."""
 

@@ -50,6 +50,20 @@ class Gate:
         """Whoever was admitted from there has shown who they are: they do not count any longer."""
         await self._throttle.give_back(self._throttle.counted_in(address))
 
+    async def enter(self, address: str | None, *, known: bool) -> None:
+        """Count somebody who shows a passkey, or asks what to sign with it, unless the browser is known.
+
+        Raises TooManyAttempts.
+        """
+        if not known:
+            await self._throttle.take(address)
+
+    async def entered(self, address: str | None, *, known: bool) -> None:
+        """The passkey was right: neither it nor the question before it counts."""
+        if not known:
+            for _ in range(2):
+                await self._throttle.give_back(self._throttle.counted_in(address))
+
     async def renewed(self, stored: str | None, password: str) -> str | None:
         """The hash at today's cost, for a right password that was stored at another one; None when there is no need.
 

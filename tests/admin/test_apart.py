@@ -14,6 +14,8 @@ from aiohttp.test_utils import TestClient
 from shared.accounts.agencies import Agency
 from shared.accounts.clients import Client
 from tests.admin.conftest import Api, Browser, Town
+from tests.support.authenticator import Authenticator
+from tests.support.people import STAFF_PASSWORD
 
 Http = TestClient[web.Request, web.Application]
 
@@ -30,6 +32,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/v1/portal-logins/{id}/second-factor/reset"): {"reason": "Lost the phone"},
     ("POST", "/api/v1/staff/{id}/second-factor/reset"): {"reason": "Lost the phone"},
     ("DELETE", "/api/v1/sessions/{id}"): None,
+    ("PATCH", "/api/v1/passkeys/{id}"): {"name": "Changed"},
+    ("POST", "/api/v1/passkeys/{id}/remove"): {"current_password": STAFF_PASSWORD},
     ("DELETE", "/api/v1/second-factor/devices/{id}"): None,
     ("GET", "/api/v1/staff/{id}"): None,
     ("PATCH", "/api/v1/staff/{id}"): {"role": "agency_admin", "email": "intruder@example.com", "reset_password": True},
@@ -41,6 +45,8 @@ BODIES: dict[tuple[str, str], Any] = {
 PUBLIC = {
     "/api/v1/token",
     "/api/v1/token/refresh",
+    "/api/v1/token/passkey",
+    "/api/v1/token/passkey/options",
     "/api/v1/token/second-factor",
     "/api/v1/token/second-factor/totp",
     "/api/v1/token/second-factor/totp/confirm",
@@ -51,7 +57,16 @@ PUBLIC = {
     "/api/v1/password/report",
 }
 # Pages at which somebody without a session arrives.
-DOORS = ("/sign-in", "{slug}", "/choose-password", "/forgot-password", "/reset", "/not-me")
+DOORS = (
+    "/sign-in",
+    "/sign-in/passkey",
+    "/sign-in/passkey/options",
+    "{slug}",
+    "/choose-password",
+    "/forgot-password",
+    "/reset",
+    "/not-me",
+)
 
 
 @dataclass
@@ -65,12 +80,14 @@ class Elsewhere:
     session_id: str
     staff_id: str
     device_id: str
+    passkey_id: str
 
     def id_for(self, path: str) -> str:
         for part, found in (
             ("/sessions/", self.session_id),
             ("/devices/", self.device_id),
             ("/staff/", self.staff_id),
+            ("/passkeys/", self.passkey_id),
         ):
             if part in path:
                 return found
@@ -88,7 +105,8 @@ async def elsewhere(http: Http, town: Town) -> Elsewhere:
     login = await theirs.login(client, username="zebulon", email="zebulon@example.org")
     session = (await theirs.get("sessions")).json["items"][0]["id"]
     [case_id] = await town.world.case_ids(agency, client)
-    return Elsewhere(agency, client, login, str(case_id), session, str(person.user.id), device)
+    passkey = await added_passkey(theirs)
+    return Elsewhere(agency, client, login, str(case_id), session, str(person.user.id), device, passkey)
 
 
 async def a_second_factor(town: Town, agency: Agency, person_id: UUID) -> str:
@@ -109,11 +127,20 @@ async def a_second_factor(town: Town, agency: Agency, person_id: UUID) -> str:
     return str(row["id"])
 
 
+async def added_passkey(api: Api) -> str:
+    """The id of a passkey that is added."""
+    question = (await api.post("passkeys/options", {"current_password": STAFF_PASSWORD})).json
+    credential = Authenticator("http://admin.example").create(question["options"])
+    body = {"handle": question["handle"], "name": "Zebulon's", "credential": credential}
+    added: str = (await api.post("passkeys", body)).json["passkey"]["id"]
+    return added
+
+
 async def kept(town: Town, elsewhere: Elsewhere) -> str:
     """Everything that the other agency has, but for when its session was seen."""
     tables = ("clients", "portal_logins", "sessions", "password_tokens", "sign_in_budgets", "staff_users", "outbox")
-    tables += ("recovery_codes", "remembered_devices", "totp_authenticators", "half_sign_ins")
     tables += ("identity_providers", "staff_identities", "single_sign_ons")
+    tables += ("recovery_codes", "remembered_devices", "totp_authenticators", "half_sign_ins", "passkeys")
     found = {
         table: await town.rows(
             f"select to_jsonb(t) - 'last_seen_at' - 'published_at' - 'confirmed_at' as row"
@@ -180,6 +207,7 @@ async def test_pages_tell_and_change_nothing_of_another_agency(http: Http, town:
         walked += 1
         address = _filled(path, "riverside", elsewhere)
         form = {"csrf_token": token, "login": elsewhere.login["id"], "do": "update", "case": elsewhere.case_id}
+        form |= {"name": "Changed", "current_password": STAFF_PASSWORD}
         page = await (browser.get(address) if method == "GET" else browser.post(address, form))
         # A form about another agency's sheet may be too incomplete to be read at all.
         assert page.status in ({404} if method == "GET" else {400, 404, 422}), (method, address, page.status)

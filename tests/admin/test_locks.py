@@ -97,7 +97,7 @@ async def test_a_staff_user_is_locked_after_as_many(http: Http, api: Api, town: 
     assert types.count("staff.locked") == 1
     assert (await town.events())[-1] == (
         "staff_session.refused",
-        {"username": "nextstep", "reason": "locked", "by": "password"},
+        {"username": "nextstep", "reason": "locked", "how": "password"},
     )
     # Where they have signed in before, they still do.
     page = await browser.post("sign-in", {"username": "nextstep", "password": STAFF_PASSWORD})

@@ -88,7 +88,7 @@ async def test_staff_show_a_code_after_the_password(api: Api, http: Http, town: 
     assert (await mine.get("second-factor")).json["recovery_codes_left"] == RECOVERY_CODES - 1
     events = [payload for type_, payload in await town.events() if type_ == "staff.second_factor_changed"]
     assert [e["what"] for e in events] == ["app_set_up", "recovery_code_used"]
-    assert (await town.events())[-1] == ("staff_session.started", {"username": "nextstep", "by": "password"})
+    assert (await town.events())[-1] == ("staff_session.started", {"username": "nextstep", "how": "password"})
 
 
 async def test_wrong_codes_of_staff_are_refused_counted_and_lock(
@@ -103,7 +103,7 @@ async def test_wrong_codes_of_staff_are_refused_counted_and_lock(
         assert (await show(http, half, app.wrong_code())).status == 401
     events = await town.events()
     assert events[-1][0] == "staff.locked"
-    assert ("staff_session.refused", {"username": "nextstep", "reason": "wrong_code", "by": "password"}) in events
+    assert ("staff_session.refused", {"username": "nextstep", "reason": "wrong_code", "how": "password"}) in events
     body = {"agency": "riverside", "username": "nextstep", "password": STAFF_PASSWORD}
     assert name_of(await Api(http).post("token", body)) == "bad-credentials"
 

@@ -68,7 +68,7 @@ async def test_a_staff_user_signs_in_at_the_provider_and_goes_on(staff: Browser,
     assert "NextStep Solutions" in (await staff.get("reports")).words
     linked, started = (await town.events())[-2:]
     assert linked[0] == "staff.identity_linked"
-    assert started == ("staff_session.started", {"username": "nextstep", "by": "single_sign_on"})
+    assert started == ("staff_session.started", {"username": "nextstep", "how": "single_sign_on"})
     [session] = await sessions(town)
     assert session["staff_user_id"] == town.staff.user.id
 
@@ -106,7 +106,7 @@ async def test_a_person_whom_nobody_here_is_stays_out(staff: Browser, town: Town
     refused = await refusal(staff, await come_back(staff, await sign_in_there(address, "stranger")))
     assert refused.key == "nobody"
     assert "there is no staff user here for you" in refused.words
-    refusal_of_nobody = {"username": None, "reason": "unknown_person", "by": "single_sign_on"}
+    refusal_of_nobody = {"username": None, "reason": "unknown_person", "how": "single_sign_on"}
     assert await last_event(town) == ("staff_session.refused", refusal_of_nobody)
     assert await town.rows("select * from accounts.staff_identities") == []
     assert len(await town.rows("select * from accounts.staff_users")) == 2
@@ -117,9 +117,20 @@ async def test_an_inactive_staff_user_stays_out_and_is_told_the_same(staff: Brow
     address, _ = await leave(staff)
     refused = await refusal(staff, await come_back(staff, await sign_in_there(address, "nextstep")))
     assert refused.key == "nobody"
-    inactive = {"username": "nextstep", "reason": "inactive", "by": "single_sign_on"}
+    inactive = {"username": "nextstep", "reason": "inactive", "how": "single_sign_on"}
     assert await last_event(town) == ("staff_session.refused", inactive)
     assert await town.rows("select * from accounts.staff_identities") == []
+
+
+async def test_whoever_said_that_their_password_was_changed_by_somebody_else_stays_out_too(
+    staff: Browser, town: Town
+) -> None:
+    await town.execute("update accounts.staff_users set reported_at = now() where username = 'nextstep'")
+    address, _ = await leave(staff)
+    assert (await refusal(staff, await come_back(staff, await sign_in_there(address, "nextstep")))).key == "nobody"
+    locked = {"username": "nextstep", "reason": "locked", "how": "single_sign_on"}
+    assert await last_event(town) == ("staff_session.refused", locked)
+    assert await sessions(town) == []
 
 
 async def test_a_callback_is_good_once(staff: Browser, http: Http, town: Town) -> None:
@@ -142,7 +153,7 @@ async def test_a_code_is_worth_nothing_in_another_browser(staff: Browser, http: 
     thief = await another(http)
     await leave(thief)
     assert (await refusal(thief, await come_back(thief, back))).key == "again"
-    other = {"username": None, "reason": "other_browser", "by": "single_sign_on"}
+    other = {"username": None, "reason": "other_browser", "how": "single_sign_on"}
     assert await last_event(town) == ("staff_session.refused", other)
     # Nor is it in the one that began, once somebody else has had it.
     assert (await refusal(staff, await come_back(staff, back))).key == "again"
@@ -230,7 +241,7 @@ async def test_the_provider_may_say_no(staff: Browser, town: Town) -> None:
     _, asked = await leave(staff)
     page = await staff.get(f"single-sign-on/callback?error=access_denied&state={asked['state']}")
     assert (await refusal(staff, page)).key == "cancelled"
-    no = {"username": None, "reason": "provider_refused", "by": "single_sign_on"}
+    no = {"username": None, "reason": "provider_refused", "how": "single_sign_on"}
     assert await last_event(town) == ("staff_session.refused", no)
 
 

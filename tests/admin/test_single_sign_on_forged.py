@@ -63,7 +63,7 @@ async def returned(browser: Browser, hostile: Hostile, **query: str) -> Page:
 async def unproven(browser: Browser, hostile: Hostile, town: Town, **query: str) -> Refused:
     refused = await refusal(browser, await returned(browser, hostile, **query))
     assert refused.key == "unproven"
-    not_proven = {"username": None, "reason": "not_proven", "by": "single_sign_on"}
+    not_proven = {"username": None, "reason": "not_proven", "how": "single_sign_on"}
     assert (await town.events())[-1] == ("staff_session.refused", not_proven)
     assert await town.rows("select * from accounts.sessions where single_sign_on") == []
     assert await town.rows("select * from accounts.staff_identities") == []
@@ -194,7 +194,7 @@ async def test_somebody_else_who_takes_a_name_over_stays_out(
     hostile.claims = {"sub": "sub-2"}
     clock.advance(seconds=1)
     assert (await refusal(staff, await returned(staff, hostile))).key == "nobody"
-    other = {"username": "nextstep", "reason": "other_identity", "by": "single_sign_on"}
+    other = {"username": "nextstep", "reason": "other_identity", "how": "single_sign_on"}
     assert (await town.events())[-1] == ("staff_session.refused", other)
 
 

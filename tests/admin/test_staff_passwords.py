@@ -126,7 +126,7 @@ async def test_an_expired_temporary_password_is_told_to_whoever_has_it(
     assert (await town.events())[-1][1] == {
         "username": "nora",
         "reason": "temporary_password_expired",
-        "by": "password",
+        "how": "password",
     }
     wrong = await Api(http).post("token", signing_in("not this one"))
     assert wrong.json["type"] == "/problems/bad-credentials"
@@ -318,7 +318,7 @@ async def test_a_report_ends_all_sessions_and_lets_nobody_in(http: Http, api: Ap
     assert ("staff.reported", {"username": "nextstep"}) in await mailed_town.events()
     for password in (NEW, STAFF_PASSWORD):
         assert (await Api(http).post("token", signing_in(password, "nextstep"))).status == 401
-    assert (await mailed_town.events())[-1][1] == {"username": "nextstep", "reason": "locked", "by": "password"}
+    assert (await mailed_town.events())[-1][1] == {"username": "nextstep", "reason": "locked", "how": "password"}
     await ask_for_reset(http)
     assert "staff_password.reset_requested" not in await mailed_town.types()
     again = await Api(http).post("password/report", {"token": code})

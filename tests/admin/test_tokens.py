@@ -60,7 +60,7 @@ async def test_a_refused_sign_in_is_recorded_without_what_was_typed(api: Api, to
     type_, payload = (await town.events())[-1]
     assert (type_, payload) == (
         "staff_session.refused",
-        {"username": None, "reason": "unknown_username", "by": "password"},
+        {"username": None, "reason": "unknown_username", "how": "password"},
     )
     rows = await town.rows("select body from accounts.outbox")
     assert not any("typed-by-mistake" in r["body"] or "hunter2" in r["body"] for r in rows)

@@ -85,6 +85,13 @@ async def test_a_row_of_another_agency_cannot_be_written(world: World, admin_poo
         ("portico_audit", "select password_hash from accounts.staff_users"),
         ("portico_audit", "select first_name from accounts.clients"),
         ("portico_audit", "select secret_digest from accounts.sessions"),
+        ("portico_notifier", "select name from accounts.passkeys"),
+        ("portico_audit", "select name from accounts.passkeys"),
+        ("portico_portal", "update accounts.passkeys set public_key = 'x'"),
+        ("portico_admin", "update accounts.passkeys set person_id = gen_random_uuid()"),
+        ("portico_admin", "update accounts.passkey_challenges set expires_at = now()"),
+        ("portico_relay", "select challenge from accounts.passkey_challenges"),
+        ("portico_relay", "select name from accounts.passkeys"),
         ("portico_relay", "select password_hash from accounts.portal_logins"),
         ("portico_relay", "select sealed_secret from mail.deliveries"),
         ("portico_audit", "select sealed_seed from accounts.totp_authenticators"),
@@ -116,6 +123,31 @@ async def test_the_portal_cannot_touch_a_staff_session(world: World, admin_pool:
     async with portal_pool.transaction(agency.id) as conn:
         assert await conn.fetch("select id from accounts.sessions") == []
         assert await conn.execute("update accounts.sessions set ended_at = now(), end_reason = 'x'") == "UPDATE 0"
+
+
+async def test_the_portal_sees_no_passkey_of_staff(world: World, admin_pool: Pool, portal_pool: Pool) -> None:
+    agency = await world.agency()
+    person = await world.staff(agency)
+    passkey = (
+        "insert into accounts.passkeys (id, agency_id, kind, person_id, credential_id, public_key, sign_count, name,"
+        " backup_eligible, backed_up, created_at) values (gen_random_uuid(), $1, 'staff', $2, $3, 'k', 0, 'x', false,"
+        " false, now())"
+    )
+    challenge = (
+        "insert into accounts.passkey_challenges (digest, agency_id, kind, purpose, challenge, expires_at)"
+        " values ('d', $1, 'staff', 'sign_in', 'c', now())"
+    )
+    async with admin_pool.transaction(agency.id) as conn:
+        await conn.execute(passkey, agency.id, person.user.id, b"credential")
+        await conn.execute(challenge, agency.id)
+    async with portal_pool.transaction(agency.id) as conn:
+        assert await conn.fetch("select id from accounts.passkeys") == []
+        assert await conn.fetch("select digest from accounts.passkey_challenges") == []
+        assert await conn.execute("delete from accounts.passkeys") == "DELETE 0"
+        assert await conn.execute("update accounts.passkey_challenges set used_at = now()") == "UPDATE 0"
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        async with portal_pool.transaction(agency.id) as conn:
+            await conn.execute(passkey, agency.id, person.user.id, b"another credential")
 
 
 async def test_the_portal_cannot_touch_a_second_factor_of_staff(

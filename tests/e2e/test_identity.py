@@ -45,7 +45,7 @@ def test_locks_and_devices(window: Watched, stack: Product, chromium: Browser, v
     expect(mine.get_by_text("Signed out there.")).to_be_visible()
     home.check("02-signed-out-there")
     elsewhere.page.reload()
-    expect(elsewhere.page.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(elsewhere.page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
 
     stranger = Watched(chromium.new_context(viewport=VIEWPORTS[viewport]), shots)  # type: ignore[arg-type]
     for _ in range(FAILURES):
@@ -70,7 +70,7 @@ def test_locks_and_devices(window: Watched, stack: Product, chromium: Browser, v
     expect(page.get_by_text("The portal login was signed out everywhere.")).to_be_visible()
     window.check("05-signed-out")
     stranger.page.reload()
-    expect(stranger.page.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(stranger.page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
     page.get_by_role("link", name="Sessions", exact=True).click()
     expect(page.get_by_role("heading", name="Your Sessions")).to_be_visible()
     window.check("06-your-sessions")
@@ -98,7 +98,7 @@ def test_an_owner_locks_a_login_from_the_mail(
     expect(mine.get_by_role("heading", name="Call your agency")).to_be_visible()
     home.check("11-locked")
     thief.page.reload()
-    expect(thief.page.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(thief.page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
     walk.sign_in_client(thief.page, stack, owner.username, walk.OWN_PASSWORD)
     expect(thief.page.get_by_role("alert")).to_contain_text("not right")
 

@@ -101,7 +101,7 @@ def test_an_owner_sets_up_uses_and_loses_a_second_factor(
     window.check("11-removed")
     stack.wait_for_mail(owner.email, "IF YOU DID NOT ASK FOR THAT")
     mine.reload()
-    expect(mine.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(mine.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
     walk.sign_in_client(mine, stack, owner.username, walk.OWN_PASSWORD)
     expect(menu).to_be_visible()
     for watched in (home, elsewhere):

@@ -16,7 +16,7 @@ def _sign_in(page: Page, stack: Product, username: str, password: str) -> None:
     page.goto(stack.admin("riverside/sign-in"))
     page.get_by_label("Username", exact=True).fill(username)
     page.get_by_label("Password", exact=True).fill(password)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def _invite(window: Watched, stack: Product, username: str, email: str) -> None:
@@ -135,5 +135,5 @@ def test_a_forgotten_password_of_staff(window: Watched, stack: Product, chromium
     page.get_by_role("button", name="Save password").click()
     expect(page.get_by_text("Your password is saved.")).to_be_visible()
     nora.reload()
-    expect(nora.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(nora.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
     stranger.close()

@@ -88,7 +88,7 @@ def test_the_whole_story(window: Watched, stack: Product, chromium: Browser, vie
     dialog.get_by_role("button", name="Save").click()
     expect(page.get_by_role("dialog", name="Portal Login")).to_be_hidden()
     mine.reload()
-    expect(mine.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(mine.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
     client.check("25-signed-out")
     walk.sign_in_client(mine, stack, owner.username, walk.OWN_PASSWORD)
     inactive = mine.get_by_role("alert").inner_text()

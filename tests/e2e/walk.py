@@ -33,7 +33,7 @@ def sign_in_staff(window: Watched, stack: Product, username: str = "nextstep", a
     page.goto(stack.admin(f"{agency}/"))
     page.get_by_label("Username", exact=True).fill(username)
     page.get_by_label("Password", exact=True).fill(stack.password(agency, username))
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", name="Main Menu")).to_be_visible()
 
 
@@ -69,7 +69,7 @@ def sign_in_client(page: Page, stack: Product, username: str, password: str, age
     page.goto(stack.portal(f"{agency}/"))
     page.get_by_label("Username", exact=True).fill(username)
     page.get_by_label("Password", exact=True).fill(password)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def choose_password(page: Page, password: str = OWN_PASSWORD) -> None:

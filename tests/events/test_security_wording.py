@@ -20,6 +20,7 @@ from shared.events.catalogue import (
     PortalSessionStarted,
 )
 from shared.events.operator_catalogue import AuditLogErased, AuditLogVerified
+from shared.events.passkey_catalogue import PortalPasskeyRemoved, StaffPasskeyAdded
 from shared.events.registry import SecurityWording, WrongDeclaration, event
 from shared.events.single_sign_on_catalogue import AgencySingleSignOnChanged
 from shared.events.staff_catalogue import (
@@ -79,6 +80,31 @@ UNTIL = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
         ),
         (StaffSessionStarted(username="nextstep"), "Staff Sign-in", "nextstep signed in."),
         (
+            StaffSessionStarted(username="nextstep", how="passkey"),
+            "Staff Sign-in",
+            "nextstep signed in with a passkey.",
+        ),
+        (
+            PortalSessionStarted(username="cmalek", how="passkey"),
+            "Portal Sign-in",
+            "cmalek signed in to the portal with a passkey.",
+        ),
+        (
+            PortalSessionRefused(username="cmalek", reason="copied_passkey"),
+            "Portal Sign-in Refused",
+            "A sign-in to the portal as cmalek was refused: there may be a copy of the passkey.",
+        ),
+        (
+            PortalPasskeyRemoved(username="cmalek", passkey="My phone", reason="reported"),
+            "Portal Passkey Removed",
+            "The passkey My phone of cmalek was removed (the login was locked).",
+        ),
+        (
+            StaffPasskeyAdded(username="nextstep", passkey="Desk"),
+            "Staff Passkey Added",
+            "nextstep added the passkey Desk.",
+        ),
+        (
             StaffSessionEnded(username="nextstep", reason="signed_out"),
             "Staff Sign-out",
             "The session of nextstep ended: they signed out.",
@@ -119,12 +145,12 @@ UNTIL = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
         ),
         (LogViewed(log="changes"), "Log Viewed", "nextstep read the Face Sheet Change Log."),
         (
-            StaffSessionStarted(username="nextstep", by="single_sign_on"),
+            StaffSessionStarted(username="nextstep", how="single_sign_on"),
             "Staff Sign-in",
             "nextstep signed in with single sign-on.",
         ),
         (
-            StaffSessionRefused(username=None, reason="unknown_person", by="single_sign_on"),
+            StaffSessionRefused(username=None, reason="unknown_person", how="single_sign_on"),
             "Staff Sign-in Refused",
             "A sign-in as an unknown username was refused: no staff user has the name that the identity provider gave.",
         ),

@@ -26,7 +26,7 @@ TOKEN = "0123456789abcdef0123456789abcdef.AbCdEfGhIjKlMnOpQrStUvWxYz0123456789_-
 TO_STAFF = ("staff_invitation", "staff_password_reset", "staff_password_changed", "staff_second_factor_changed")
 MAILS = (
     *("temporary_password", "password_reset", "password_changed", "username", "email_changed"),
-    *("second_factor_changed", "second_factor_reset", *TO_STAFF),
+    *("second_factor_changed", "second_factor_reset", "passkey_changed", *TO_STAFF),
 )
 INJECTION = "=?utf-8?q?x=0ABcc=3A=20evil=40example.org?="
 HEADERS = {
@@ -43,6 +43,7 @@ def words(**changes: str | None) -> Words:
         "secret": "h7Kqp-Rw9Tz-mN4xV-u8Jbc",
         "time_zone": "America/New_York",
         "locale": "en-US",
+        "detail": "added",
     } | changes
     return Words(expires_at=EXPIRES, **chosen)
 
@@ -117,6 +118,19 @@ def test_a_reset_mail_carries_its_token_in_a_fragment_and_as_a_code() -> None:
     page = Page(mail.html)
     assert page.links == {link, "https://portal.example.org/riverside/reset"}
     assert f">{TOKEN}<" in mail.html
+
+
+@pytest.mark.parametrize(
+    ("what", "says"), [("added", "Whoever has it can sign in"), ("removed", "It does not sign anybody in")]
+)
+def test_a_mail_about_a_passkey_says_what_was_done_and_how_to_lock_the_login(what: str, says: str) -> None:
+    mail = sent("passkey_changed", of=words(secret=TOKEN, detail=what))
+    link = f"https://portal.example.org/riverside/not-me#token={TOKEN}"
+    assert link in mail.text.split()
+    for part in (mail.text, mail.html):
+        plain = " ".join(re.sub(r"<[^>]+>", " ", part).split())
+        assert f"A passkey for the client portal of Riverside Family Services was {what}." in plain
+        assert says in plain
 
 
 def test_a_mail_about_a_changed_password_says_how_to_lock_the_login() -> None:

@@ -15,6 +15,8 @@ from tests.support.people import World
 PUBLIC = {
     ("POST", "/api/v1/token"),
     ("POST", "/api/v1/token/refresh"),
+    ("POST", "/api/v1/token/passkey/options"),
+    ("POST", "/api/v1/token/passkey"),
     ("POST", "/api/v1/token/second-factor"),
     ("POST", "/api/v1/token/second-factor/totp"),
     ("POST", "/api/v1/token/second-factor/totp/confirm"),
@@ -26,7 +28,7 @@ PUBLIC = {
     ("POST", "/api/v1/email/confirm"),
 }
 PUBLIC_PAGES = {
-    *("sign-in", "forgot-password", "forgot-username", "reset"),
+    *("sign-in", "sign-in/passkey", "sign-in/passkey/options", "forgot-password", "forgot-username", "reset"),
     *("not-me", "confirm-email", "choose-password"),
 }
 
@@ -82,7 +84,7 @@ async def test_pages_ask_whoever_has_another_agencys_cookie_to_sign_in(
             continue
         walked += 1
         portal.http.session.cookie_jar.update_cookies(stolen, portal.http.make_url("/"))
-        address = path.replace("{slug}", "lakeside")
+        address = path.replace("{slug}", "lakeside").replace("{id}", str(uuid4()))
         answer = await (portal.get(address) if method == "GET" else portal.post(address, {}))
         assert answer.status == 303, (method, path, answer.status)
         assert "/lakeside/sign-in" in answer.headers["Location"]

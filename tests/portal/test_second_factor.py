@@ -87,7 +87,7 @@ async def test_after_the_password_a_code_is_asked_for(portal: Portal, town: Town
     assert await town.open_sessions() == before, "no session begins"
     tokens = await json_of(await show(portal, half, app.next_code()))
     assert (await portal.get_api("me", token=tokens["access_token"])).status == 200
-    assert (await town.events())[-1] == ("portal_session.started", {"username": "cmalek"})
+    assert (await town.events())[-1] == ("portal_session.started", {"username": "cmalek", "how": "password"})
 
 
 async def test_an_app_is_set_up_with_the_password_and_a_code(portal: Portal, town: Town, clock: FakeClock) -> None:

@@ -37,7 +37,7 @@ async def test_an_own_password_begins_a_session(portal: Portal, town: Town) -> N
         "client": {"id": str(town.client.id), "first_name": "Catherine", "last_name": "Malek"},
         "agency": {"slug": "riverside", "name": "Riverside Family Services", "time_zone": "America/New_York"},
     }
-    assert (await town.events())[before:] == [("portal_session.started", {"username": "cmalek"})]
+    assert (await town.events())[before:] == [("portal_session.started", {"username": "cmalek", "how": "password"})]
 
 
 async def test_a_temporary_password_begins_no_session(portal: Portal, town: Town) -> None:

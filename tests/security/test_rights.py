@@ -22,7 +22,7 @@ from services.admin.use_cases import (
 )
 from services.admin.use_cases import passwords as staff_passwords
 from services.portal.use_cases import passwords
-from shared.accounts import own_factors
+from shared.accounts import own_factors, own_passkeys
 from shared.actors import Actor
 from shared.errors import NotAllowed
 from shared.outbox import Work
@@ -82,12 +82,28 @@ def test_a_password_is_changed_by_its_owner() -> None:
     assert holders == ["staff", "supervisor", "agency_admin"]
 
 
+def test_ones_own_passkeys_are_for_everybody_who_signs_in_and_nobody_else() -> None:
+    found = dict(use_cases(own_passkeys))
+    assert {name.rpartition(".")[2] for name in found} == {
+        "of_actor",
+        "read",
+        "begin_adding",
+        "add",
+        "rename",
+        "remove",
+    }
+    assert {use_case.needs for use_case in found.values()} == {Right.MANAGE_OWN_PASSKEYS}
+    holders = [holder for holder, rights in RIGHTS.items() if Right.MANAGE_OWN_PASSKEYS in rights]
+    assert holders == ["staff", "supervisor", "agency_admin", "portal_login"]
+
+
 def test_the_table_is_as_agencies_know_the_roles() -> None:
     assert not allowed(STAFF, Right.READ_LOGS_OF_ALL)
     assert allowed(replace(STAFF, role="supervisor"), Right.READ_LOGS_OF_ALL)
     assert [holder for holder, rights in RIGHTS.items() if Right.READ_SECURITY_LOG in rights] == ["agency_admin"]
     assert RIGHTS["staff"] < RIGHTS["supervisor"] <= RIGHTS["agency_admin"]
-    assert RIGHTS["portal_login"] & RIGHTS["agency_admin"] == {Right.MANAGE_OWN_SECOND_FACTOR}
+    about_oneself = {Right.MANAGE_OWN_SECOND_FACTOR, Right.MANAGE_OWN_PASSKEYS}
+    assert RIGHTS["portal_login"] & RIGHTS["agency_admin"] == about_oneself
     for right in (Right.MANAGE_STAFF, Right.MANAGE_AGENCY):
         assert [holder for holder, rights in RIGHTS.items() if right in rights] == ["agency_admin"]
 

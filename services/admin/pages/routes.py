@@ -13,6 +13,7 @@ from services.admin.pages import (
     factor_reset,
     menus,
     own_sessions,
+    passkeys,
     passwords,
     searching,
     security_log,
@@ -27,6 +28,7 @@ from services.admin.pages.menus import SECURITY_LOG, SIGN_IN_RULES, SINGLE_SIGN_
 from services.admin.pages.second_factor import FACTOR_PAGES, SECOND_STEP_PAGES
 from shared.accounts.reports import REPORT_PATH
 from shared.accounts.resets import RESET_PATH
+from shared.passkey_pages import PAGE as PASSKEYS
 
 # As agencies' slugs are; anything else is no address of ours.
 _SLUG = "/{slug:[a-z0-9][a-z0-9-]{0,62}}"
@@ -43,6 +45,8 @@ def page_routes() -> list[web.RouteDef]:
         web.get(f"{_SLUG}/sign-in", signing_in.show),
         web.post(f"{_SLUG}/sign-in", signing_in.submit),
         *_single_sign_on_routes(),
+        web.post(f"{_SLUG}/sign-in/passkey/options", passkeys.ask),
+        web.post(f"{_SLUG}/sign-in/passkey", passkeys.submit_sign_in),
         web.post(f"{_SLUG}/sign-out", signing_in.sign_out),
         web.get(f"{_SLUG}/session", signing_in.still_signed_in),
         *SECOND_STEP_PAGES.routes(_SLUG),
@@ -51,6 +55,12 @@ def page_routes() -> list[web.RouteDef]:
         web.post(f"{_SLUG}/{own_sessions.PAGE}/end", own_sessions.end_one),
         web.post(f"{_SLUG}/{own_sessions.PAGE}/end-others", own_sessions.end_others),
         *_account_routes(),
+        web.get(f"{_SLUG}/{PASSKEYS}", passkeys.show),
+        web.post(f"{_SLUG}/{PASSKEYS}", passkeys.add),
+        web.post(f"{_SLUG}/{PASSKEYS}/new", passkeys.begin),
+        web.get(f"{_SLUG}/{PASSKEYS}/{{id}}", passkeys.show_one),
+        web.post(f"{_SLUG}/{PASSKEYS}/{{id}}/rename", passkeys.rename),
+        web.post(f"{_SLUG}/{PASSKEYS}/{{id}}/remove", passkeys.remove),
         web.get(f"{_SLUG}/admissions", menus.admissions_menu),
         web.get(f"{_SLUG}/reports", menus.reports_menu),
         web.get(f"{_SLUG}/administration", menus.administration_menu),

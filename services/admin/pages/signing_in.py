@@ -59,12 +59,13 @@ async def show(request: web.Request) -> web.StreamResponse:
     next_path = way_back(request, request.query.get("next"))
     if await visitor_of(request) is not None:
         return see_other(next_path)
-    return await _page(request, None, next_path=next_path)
+    return await sign_in_page(request, None, next_path=next_path)
 
 
-async def _page(
+async def sign_in_page(
     request: web.Request, form: Form[SignInForm] | None, *, next_path: str, status: int = 200
 ) -> web.Response:
+    """The page with what was typed, but for the password."""
     offer = await single_sign_on.offer(request.app[WORK], agency=await agency_of(request))
     notice = _notice(request, offer) if form is None else None
     response = render(
@@ -93,7 +94,7 @@ async def submit(request: web.Request) -> web.StreamResponse:
     form = await read_form(request, SignInForm)
     next_path = way_back(request, form.value("next"))
     if form.model is None:
-        return await _page(request, form, status=422, next_path=next_path)
+        return await sign_in_page(request, form, status=422, next_path=next_path)
     try:
         result = await sign_in(
             request.app[WORK],
@@ -131,7 +132,7 @@ async def _refused(
     request: web.Request, form: Form[SignInForm], message: str, status: int, next_path: str
 ) -> web.Response:
     told: Form[SignInForm] = Form(form.values, {"": message}, None)
-    return await _page(request, told, status=status, next_path=next_path)
+    return await sign_in_page(request, told, status=status, next_path=next_path)
 
 
 def enter(request: web.Request, result: SignedIn, path: str) -> web.Response:

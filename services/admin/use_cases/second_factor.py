@@ -8,12 +8,13 @@ from services.admin.use_cases.credentials import Credentials
 from services.admin.use_cases.mails import StaffMails
 from services.admin.use_cases.portal_logins import end_sessions
 from services.admin.use_cases.sign_in import begin_session
-from shared.accounts import access, agencies, portal_logins, second_factors, staff
+from shared.accounts import access, agencies, passkeys, portal_logins, second_factors, staff
 from shared.accounts.access import Origin, SignedIn
 from shared.accounts.agencies import Agency
 from shared.accounts.factor_owners import FactorOwner, Factors
 from shared.accounts.own_factors import NoSecondFactor
 from shared.accounts.portal_logins import PortalLogin
+from shared.accounts.sessions import SessionKind
 from shared.accounts.staff import StaffUser
 from shared.actors import Actor
 from shared.errors import NotAllowed, NotFound, NotSignedIn
@@ -50,11 +51,19 @@ class NothingToReset(NoSecondFactor):
     """There is no second factor to remove."""
 
 
+async def _remove(tx: Transaction, kind: SessionKind, person_id: UUID) -> None:
+    """The app with its codes, and the passkeys: the device that was lost may hold either. Raises NothingToReset."""
+    names = await passkeys.remove_all(tx, kind, person_id)
+    if not names and not await second_factors.methods_of(tx.conn, kind, person_id):
+        raise NothingToReset
+    await second_factors.remove(tx.conn, kind, person_id)
+
+
 @needs(Right.MANAGE_PORTAL_LOGINS)
 async def reset_of_login(
     work: Work, credentials: Credentials, *, actor: Actor, login_id: UUID, reason: str
 ) -> PortalLogin:
-    """Remove the second factor of a portal login whose owner has lost it; all its sessions end.
+    """Remove the second factor of a portal login whose owner has lost it, passkeys and all; its sessions end.
 
     The password stays good. Its owner is told by e-mail. Raises NotFound, NotContracted, NothingToReset.
     """
@@ -64,9 +73,7 @@ async def reset_of_login(
         login = await portal_logins.lock(tx.conn, login_id)
         if login is None:
             raise NotFound
-        if not await second_factors.methods_of(tx.conn, "portal", login.id):
-            raise NothingToReset
-        await second_factors.remove(tx.conn, "portal", login.id)
+        await _remove(tx, "portal", login.id)
         subject = Subject(client_id=login.client_id, portal_login_id=login.id)
         await tx.append(PortalSecondFactorReset(username=login.username, reason=reason), subject)
         await end_sessions(tx, login)
@@ -76,7 +83,7 @@ async def reset_of_login(
 
 @needs(Right.MANAGE_STAFF)
 async def reset_of_staff(work: Work, *, actor: Actor, staff_user_id: UUID, reason: str) -> StaffUser:
-    """Remove the second factor of a staff user who has lost it; all their sessions end.
+    """Remove the second factor of a staff user who has lost it, passkeys and all; their sessions end.
 
     Raises NotFound, NothingToReset, and NotAllowed for one's own: that is removed with the password, by its owner.
     """
@@ -86,9 +93,7 @@ async def reset_of_staff(work: Work, *, actor: Actor, staff_user_id: UUID, reaso
         user = await staff.lock(tx.conn, staff_user_id)
         if user is None:
             raise NotFound
-        if not await second_factors.methods_of(tx.conn, "staff", user.id):
-            raise NothingToReset
-        await second_factors.remove(tx.conn, "staff", user.id)
+        await _remove(tx, "staff", user.id)
         await second_factors.start_over(tx.conn, "staff", user.id, tx.now)
         subject = Subject(staff_user_id=user.id)
         await tx.append(StaffSecondFactorReset(username=user.username, reason=reason), subject)

@@ -22,7 +22,8 @@ from shared.accounts.staff import StaffUser
 from shared.actors import Actor
 from shared.errors import BadCredentials, DomainError
 from shared.events import Subject
-from shared.events.staff_catalogue import SignedInBy, StaffLocked, StaffSessionRefused, StaffSessionStarted
+from shared.events.catalogue import Proof
+from shared.events.staff_catalogue import StaffLocked, StaffSessionRefused, StaffSessionStarted
 from shared.outbox import Transaction, Work
 from shared.security.gate import Gate
 from shared.security.tokens import NOBODY, Signer
@@ -168,7 +169,7 @@ async def begin_session(
     signer: Signer,
     origin: Origin,
     with_cookie: bool,
-    by: SignedInBy = "password",
+    how: Proof = "password",
 ) -> SignedIn:
     """Open a session for somebody who has just proved who they are, with its event."""
     session_id, cookie = await access.open_session(
@@ -177,13 +178,13 @@ async def begin_session(
         person_id=user.id,
         origin=origin,
         with_cookie=with_cookie,
-        single_sign_on=by == "single_sign_on",
+        single_sign_on=how == "single_sign_on",
     )
     tokens = None
     if not with_cookie:
         tokens = await access.first_tokens(tx, signer=signer, kind="staff", person_id=user.id, session_id=session_id)
     await staff.signed_in(tx.conn, user.id, tx.now)
-    await tx.append(StaffSessionStarted(username=user.username, by=by), subject_of(user))
+    await tx.append(StaffSessionStarted(username=user.username, how=how), subject_of(user))
     return SignedIn(agency, session_id, cookie, tokens)
 
 

@@ -33,7 +33,9 @@ from shared.security.tokens import Signer
 
 log = structlog.get_logger("services.admin.single_sign_on")
 
-RefusedBy = Literal["inactive", "unknown_person", "other_identity", "provider_refused", "not_proven", "other_browser"]
+RefusedBy = Literal[
+    "inactive", "locked", "unknown_person", "other_identity", "provider_refused", "not_proven", "other_browser"
+]
 
 
 class NoSingleSignOn(DomainError):
@@ -260,7 +262,7 @@ class _Entrance:
     async def refuse(self, reason: RefusedBy) -> None:
         """The event of a sign-in of nobody in particular."""
         async with self.work.transaction(actor_of(self.agency, None, self.origin)) as tx:
-            await tx.append(StaffSessionRefused(username=None, reason=reason, by="single_sign_on"), Subject())
+            await tx.append(StaffSessionRefused(username=None, reason=reason, how="single_sign_on"), Subject())
 
     async def admit(self, identity: Identity, provider: IdentityProvider, signer: Signer) -> SignedIn:
         """The session of the staff user who this is. Raises NoStaffUser."""
@@ -277,12 +279,12 @@ class _Entrance:
                     signer=signer,
                     origin=self.origin,
                     with_cookie=True,
-                    by="single_sign_on",
+                    how="single_sign_on",
                 )
             refused = StaffSessionRefused(
                 username=current.username if current else None,
                 reason=reason or "unknown_person",
-                by="single_sign_on",
+                how="single_sign_on",
             )
             await tx.append(refused, Subject(staff_user_id=current.id if current else None))
         # Not raised before: the refusal's event has to be committed.
@@ -304,6 +306,9 @@ async def _reason_against(tx: Transaction, user: StaffUser | None, identity: Ide
         return "unknown_person"
     if not user.active:
         return "inactive"
+    # They said that somebody else had changed the password: nobody gets in until an admin has spoken with them.
+    if user.reported_at is not None:
+        return "locked"
     linked = await identity_providers.linked(tx.conn, identity.issuer, identity.subject)
     if linked is None and await identity_providers.link(
         tx.conn, tx.agency_id, identity.issuer, identity.subject, user.id, tx.now

@@ -9,11 +9,12 @@ from services.portal.api.bodies import MeOut
 from services.portal.api.email import confirm_email
 from services.portal.api.passwords import forgot_password, forgot_username, report, reset_password, set_password
 from services.portal.api.tokens import create_token
-from services.portal.keys import WORK
-from services.portal.use_cases import sessions
+from services.portal.keys import MAILS, WORK
+from services.portal.use_cases import passkeys, sessions
 from shared.factor_api import factor_routes
 from shared.http.answers import json_answer
 from shared.http.openapi import operation
+from shared.passkey_api import passkey_routes
 from shared.session_api import session_routes
 
 
@@ -29,6 +30,7 @@ def api_routes() -> list[web.RouteDef]:
     return [
         web.post("/api/v1/token", create_token),
         *session_routes("portal"),
+        *passkey_routes("portal", passkeys.sign_in, lambda request: passkeys.told_by(request.app[MAILS])),
         *factor_routes("portal"),
         web.post("/api/v1/password", set_password),
         web.post("/api/v1/password/forgot", forgot_password),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from services.portal.pages import email_confirmations, home, passwords, reports, sessions, signing_in
+from services.portal.pages import email_confirmations, home, passkeys, passwords, reports, sessions, signing_in
 from services.portal.pages.second_factor import FACTOR_PAGES, SECOND_STEP_PAGES
 from services.portal.use_cases.email_confirmations import CONFIRM_PATH
 from shared.accounts.reports import REPORT_PATH
 from shared.accounts.resets import RESET_PATH
+from shared.passkey_pages import PAGE as PASSKEYS
 
 # As agencies' slugs are; anything else is no address of ours.
 _SLUG = "/{slug:[a-z0-9][a-z0-9-]{0,62}}"
@@ -21,6 +22,8 @@ def page_routes() -> list[web.RouteDef]:
         web.get(f"{_SLUG}/", home.home),
         web.get(f"{_SLUG}/sign-in", signing_in.show),
         web.post(f"{_SLUG}/sign-in", signing_in.submit),
+        web.post(f"{_SLUG}/sign-in/passkey/options", passkeys.ask),
+        web.post(f"{_SLUG}/sign-in/passkey", passkeys.submit_sign_in),
         web.post(f"{_SLUG}/sign-out", signing_in.sign_out),
         web.get(f"{_SLUG}/session", signing_in.still_signed_in),
         *SECOND_STEP_PAGES.routes(_SLUG),
@@ -29,6 +32,12 @@ def page_routes() -> list[web.RouteDef]:
         web.get(f"{_SLUG}/{sessions.PAGE}", sessions.show),
         web.post(f"{_SLUG}/{sessions.PAGE}/end", sessions.end_one),
         web.post(f"{_SLUG}/{sessions.PAGE}/end-others", sessions.end_others),
+        web.get(f"{_SLUG}/{PASSKEYS}", passkeys.show),
+        web.post(f"{_SLUG}/{PASSKEYS}", passkeys.add),
+        web.post(f"{_SLUG}/{PASSKEYS}/new", passkeys.begin),
+        web.get(f"{_SLUG}/{PASSKEYS}/{{id}}", passkeys.show_one),
+        web.post(f"{_SLUG}/{PASSKEYS}/{{id}}/rename", passkeys.rename),
+        web.post(f"{_SLUG}/{PASSKEYS}/{{id}}/remove", passkeys.remove),
         web.get(f"{_SLUG}/choose-password", passwords.show_choice),
         web.post(f"{_SLUG}/choose-password", passwords.submit_choice),
         web.get(f"{_SLUG}/change-password", passwords.show_change),

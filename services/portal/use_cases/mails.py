@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 from services.portal.use_cases.sign_in import subject_of
 from shared.accounts.agencies import Agency
@@ -36,6 +36,13 @@ class Mails(PasswordMails[PortalLogin]):
         """The username, for somebody who has forgotten it."""
         # Nobody waits for it longer. There is nothing in it that has to be sealed.
         await self._queue(tx, "username", login, agency, secret="", expires_at=tx.now + _USERNAME_WITHIN)
+
+    async def passkey_changed(
+        self, tx: Transaction, login: PortalLogin, agency: Agency, what: Literal["added", "removed"]
+    ) -> None:
+        """A passkey was added or removed; with a code to say that it was somebody else."""
+        expires_at = tx.now + REPORT_WITHIN
+        await self._with_code(tx, "passkey_changed", login, agency, "report", expires_at, detail=what)
 
     async def second_factor_changed(
         self, tx: Transaction, login: PortalLogin, agency: Agency, what: FactorChange

@@ -19,7 +19,7 @@ from shared.accounts.sign_in_budgets import FAILURES, Budget
 from shared.actors import Actor
 from shared.errors import BadCredentials, DomainError
 from shared.events import Subject
-from shared.events.catalogue import PortalLoginLocked, PortalSessionRefused, PortalSessionStarted
+from shared.events.catalogue import PortalLoginLocked, PortalSessionRefused, PortalSessionStarted, Proof
 from shared.outbox import Transaction, Work
 from shared.security.gate import Gate
 from shared.security.tokens import NOBODY, Signer
@@ -145,7 +145,14 @@ async def _count(tx: Transaction, login: PortalLogin, budget: Budget) -> None:
 
 
 async def begin_session(
-    tx: Transaction, agency: Agency, login: PortalLogin, *, signer: Signer, origin: Origin, with_cookie: bool
+    tx: Transaction,
+    agency: Agency,
+    login: PortalLogin,
+    *,
+    signer: Signer,
+    origin: Origin,
+    with_cookie: bool,
+    how: Proof = "password",
 ) -> SignedIn:
     """Open a session for somebody who has just proved who they are, with its event."""
     session_id, cookie = await access.open_session(
@@ -156,7 +163,7 @@ async def begin_session(
         tokens = await access.first_tokens(tx, signer=signer, kind="portal", person_id=login.id, session_id=session_id)
     if login.email_unconfirmed_since is not None:
         await portal_logins.confirm_email(tx.conn, login.id)
-    await tx.append(PortalSessionStarted(username=login.username), subject_of(login))
+    await tx.append(PortalSessionStarted(username=login.username, how=how), subject_of(login))
     return SignedIn(agency, session_id, cookie, tokens)
 
 

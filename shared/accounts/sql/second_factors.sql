@@ -3,16 +3,21 @@
 select exists (select from accounts.totp_authenticators where kind = $1 and person_id = $2 and confirmed_at is not null) as totp,
     exists (select from accounts.recovery_codes where kind = $1 and person_id = $2 and used_at is null) as recovery_code;
 
+-- name: has_passkey
+-- Whether a person has a passkey.
+select exists (select from accounts.passkeys where kind = $1 and person_id = $2);
+
 -- name: overview
 -- What a person has set up, for the page about it.
 select (select confirmed_at from accounts.totp_authenticators where kind = $1 and person_id = $2) as totp_since,
     (select count(*) from accounts.recovery_codes where kind = $1 and person_id = $2 and used_at is null) as codes_left;
 
 -- name: of_client
--- Which of a client's portal logins have an app.
-select l.id from accounts.portal_logins l
-join accounts.totp_authenticators t on t.kind = 'portal' and t.person_id = l.id and t.confirmed_at is not null
-where l.client_id = $1;
+-- Which of a client's portal logins have an app or a passkey.
+select l.id from accounts.portal_logins l where l.client_id = $1 and (
+    exists (select from accounts.totp_authenticators t where t.kind = 'portal' and t.person_id = l.id and t.confirmed_at is not null)
+    or exists (select from accounts.passkeys p where p.kind = 'portal' and p.person_id = l.id)
+);
 
 -- name: lock_totp
 -- A person's app; two codes at once take turns.

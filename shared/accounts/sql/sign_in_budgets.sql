@@ -2,6 +2,10 @@
 -- Whether the person has signed in on this browser before.
 select exists (select from accounts.sign_in_budgets where kind = $1 and person_id = $2 and device = $3);
 
+-- name: known_to_anybody
+-- Whether anybody of this kind has signed in on this browser before.
+select exists (select from accounts.sign_in_budgets where kind = $1 and device = $2);
+
 -- name: lock
 -- The budget that a sign-in counts in: the browser's own if it is known, else that of all others, if there is one yet.
 select device, failures, last_failure_at, locks, locked_until from accounts.sign_in_budgets
