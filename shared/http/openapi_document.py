@@ -17,6 +17,7 @@ from shared.http.problems import (
     PROBLEM_JSON,
     InternalError,
     TooLarge,
+    TooSlow,
     Unavailable,
     UnsupportedMediaType,
     title_of,
@@ -193,7 +194,7 @@ def _responses(path: str, method: str, documented: Operation, schemas: _Schemas)
 
 def _implied_problems(path: str, method: str, documented: Operation) -> Iterator[type[DomainError]]:
     if documented.body is not None:
-        yield from (Unparsable, TooLarge, UnsupportedMediaType, InvalidFields)
+        yield from (Unparsable, TooSlow, TooLarge, UnsupportedMediaType, InvalidFields)
     if documented.query is not None:
         yield InvalidFields
     if _PATH_PARAMETER.search(path):

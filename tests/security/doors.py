@@ -315,7 +315,10 @@ def _audit(database: Database, redis_url: str, proxies: tuple[Network, ...]) -> 
 async def _started(stack: AsyncExitStack, name: Name, app: web.Application) -> Door:
     # What these tests look at are answers: nothing is read from the stream.
     with patch.object(Consumer, "run", _rest):
-        client: Http = TestClient(TestServer(app))
+        server = TestServer(app)
+        # What the server still takes of a body that it has refused, before it closes: ten seconds, but for tests.
+        await server.start_server(lingering_time=1.0)
+        client: Http = TestClient(server)
         await client.start_server()
     stack.push_async_callback(client.close)
     return Door(name, client)

@@ -67,7 +67,15 @@ async def test_every_answer_of_every_address_has_the_headers(street: Street, sig
 
 async def test_addresses_that_are_not_there_have_them_too(street: Street) -> None:
     for door in street.doors:
-        for path in ("/", "/nowhere/", "/riverside/nowhere", "/api/v1/nowhere", "/api/v2/x", "/static/x/y.js", "/x/y/z"):
+        for path in (
+            "/",
+            "/nowhere/",
+            "/riverside/nowhere",
+            "/api/v1/nowhere",
+            "/api/v2/x",
+            "/static/x/y.js",
+            "/x/y/z",
+        ):
             for accept in ("text/html", "application/json"):
                 answer = await door.ask("GET", path, headers={"Accept": accept})
                 assert answer.status == 404, (door.name, path)
@@ -102,7 +110,15 @@ async def test_no_page_has_a_script_or_a_style_of_its_own(street: Street) -> Non
 
 async def test_a_request_id_shapes_no_header(street: Street) -> None:
     for door in street.doors:
-        for wanted in ("short", "a" * 65, "id with blanks", "id;x=y-and-more", "%0d%0aX-Evil: 1", "é" * 10, "-leading-dash"):
+        for wanted in (
+            "short",
+            "a" * 65,
+            "id with blanks",
+            "id;x=y-and-more",
+            "%0d%0aX-Evil: 1",
+            "é" * 10,
+            "-leading-dash",
+        ):
             answer = await door.ask("GET", "/healthz", headers={"X-Request-ID": wanted})
             assert answer.headers["X-Request-ID"] != wanted
             assert "X-Evil" not in answer.headers

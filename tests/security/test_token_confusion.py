@@ -237,7 +237,13 @@ async def test_what_is_no_access_token_is_none(street: Street) -> None:
         for word in (tokens["refresh_token"], cookie, "", "null", "undefined", "a.b.c", "x" * 5000):
             await refused(street, door, word, word[:20])
         good = tokens["access_token"]
-        for header in (f"Basic {good}", good, f"Token {good}", f"Bearer {good} {good}", f"Bearer {good}, Bearer {good}"):
+        for header in (
+            f"Basic {good}",
+            good,
+            f"Token {good}",
+            f"Bearer {good} {good}",
+            f"Bearer {good}, Bearer {good}",
+        ):
             method, path = knocks_at(street, door)[0]
             answer = await door.ask(method, path, headers={"Authorization": header})
             assert answer.status == 401, header[:10]
