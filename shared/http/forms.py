@@ -10,6 +10,7 @@ from types import UnionType
 from typing import Annotated, Any, Final, Generic, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -99,7 +100,7 @@ async def _posted(request: web.Request) -> Mapping[str, Any]:
             return await request.post()
     except TimeoutError:
         raise TooSlow from None
-    except (ValueError, LookupError, AssertionError, RuntimeError, web.RequestPayloadError):
+    except (ValueError, LookupError, AssertionError, RuntimeError, HttpProcessingError, web.RequestPayloadError):
         # All of these come from aiohttp's reading of multipart bodies and of the charset that they claim.
         raise Unparsable("The form could not be read.") from None
     except ConnectionError:

@@ -153,7 +153,9 @@ def _operation(path: str, method: str, documented: Operation, schemas: _Schemas)
         entry["parameters"] = parameters
     if documented.body is not None:
         schema = schemas.of(documented.body, "validation")
-        entry["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        # An object without fields may be left out.
+        required = bool(getattr(documented.body, "model_fields", True))
+        entry["requestBody"] = {"required": required, "content": {"application/json": {"schema": schema}}}
     return entry
 
 

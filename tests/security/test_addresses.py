@@ -256,6 +256,25 @@ async def test_no_path_climbs(street: Street, accept: str) -> None:
                 assert lands(answer.header("location") or "", door)
 
 
+async def test_a_request_that_cannot_be_read_is_not_repeated_in_the_answer(street: Street) -> None:
+    """Not even a cookie that the page's own scripts must not see, and no version of the server."""
+    cookie = "portico_portal_riverside=hidden-from-scripts"
+    for door in street.doors:
+        for request in (
+            get("/", f"Cookie: {cookie}{'a' * 20_000}"),
+            get("/", f"Cookie: {cookie}\x00"),
+            get("/", "Authorization hidden-from-scripts"),
+            get("/?hidden-from-scripts" + "a" * 20_000),
+        ):
+            answer = await send(door.port, request)
+            assert answer.status == 400
+            assert b"hidden-from-scripts" not in answer.body
+            assert answer.header("server") == "portico"
+            assert answer.header("x-content-type-options") == "nosniff"
+            assert "frame-ancestors 'none'" in (answer.header("content-security-policy") or "")
+            assert answer.closed
+
+
 async def test_overlong_addresses_and_headers_are_refused(street: Street) -> None:
     for door in street.doors:
         for request in (
@@ -291,4 +310,4 @@ async def test_ambiguous_requests_are_refused_and_the_connection_ends(street: St
             answer = await send(door.port, request, patience=15)
             assert answer.status == 400, (door.name, request[:60], answer.status)
             assert answer.closed, (door.name, request[:60])
-            assert b"Traceback" not in answer.body
+            assert json.loads(answer.body)["type"] == "/problems/unparsable"
