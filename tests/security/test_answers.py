@@ -8,6 +8,7 @@ import pytest
 from aiohttp import ClientResponse
 
 from tests.security.doors import FROM_OUR_PAGE, Door, Route, Street
+from tests.security.page_forms import read_page
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 STACK = re.compile(r"Traceback|File \"|asyncpg|aiohttp|site-packages|\.py\b|select .* from|Exception", re.IGNORECASE)
@@ -106,6 +107,22 @@ async def test_no_page_has_a_script_or_a_style_of_its_own(street: Street) -> Non
             for source in re.findall(r'<(?:script|link|img|iframe)\b[^>]*(?:src|href)="([^"]*)"', text):
                 assert source.startswith(("/", "data:image/")), (route, source)
                 assert not source.startswith("//"), (route, source)
+
+
+async def test_every_page_of_a_session_offers_to_sign_out(street: Street) -> None:
+    for door in street.page_doors:
+        await street.signed_in(door)
+        walked = 0
+        for route in door.pages():
+            answer = await door.ask("GET", door.address(route.pattern), headers={"Accept": "text/html"})
+            if answer.status == 200:
+                _, forms = read_page(await answer.text())
+                # Pages with a code from an e-mail are for whoever has it, signed in or not.
+                outside = route.pattern.endswith(("/reset", "/not-me", "/forgot-password", "/forgot-username"))
+                actions = [form.action for form in forms]
+                assert "/riverside/sign-out" in actions or outside, (door.name, route)
+                walked += 1
+        assert walked >= 4
 
 
 async def test_a_request_id_shapes_no_header(street: Street) -> None:

@@ -53,6 +53,21 @@ async def test_each_sign_in_makes_another_session_with_another_secret(street: St
         assert len({c.session_id for c in seen}) == len({c.text.rpartition(".")[2] for c in seen}) == 3
 
 
+async def test_signing_in_anew_ends_the_session_before(street: Street) -> None:
+    for door in street.page_doors:
+        await street.sign_in(door)
+        first = session_cookie(door)
+        street.clock.advance(seconds=1)
+        assert (await street.sign_in(door, password="wrong, and so nothing happens")).status == 401
+        assert await is_in(door)
+        assert (await street.sign_in(door)).status == 303
+        assert session_cookie(door) != first
+        door.keep_cookies(dict([first]))
+        assert not await is_in(door)
+    reasons = [payload["reason"] for type_, payload in await street.events() if type_.endswith("session.ended")]
+    assert reasons == ["signed_out", "signed_out"]
+
+
 async def test_parts_of_two_good_cookies_make_no_third(street: Street) -> None:
     for door in street.page_doors:
         cookies = []

@@ -104,6 +104,7 @@ def _onwards(
         return response
     if isinstance(result, SecondFactorRequired):
         return DOOR.ask_second_factor(request, result, next_path)
+    await DOOR.leave(request)
     return enter(request, result, next_path)
 
 
