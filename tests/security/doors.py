@@ -33,6 +33,7 @@ from shared.accounts_service import KEY_RING, SIGNER
 from shared.db import Pool
 from shared.deliveries.sealing import Opener, new_key_pair
 from shared.http.client_address import Network
+from shared.security.boxes import new_box_key
 from shared.security.passwords import PasswordHasher
 from shared.security.tokens import Signer, new_signing_key
 from tests.support.clock import FakeClock
@@ -47,6 +48,12 @@ UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 ADMIN_URL, PORTAL_URL, AUDIT_URL = "http://admin.example", "http://portal.example", "http://audit.example"
 _LOOPBACK = ip_network("127.0.0.0/8")
 _KEYS = {name: new_signing_key() for name in ("admin", "portal", "seals")}
+
+# Whoever comes here has no session, or need not have one: a password, or a code from an e-mail, is what they bring. Whatever
+# is below sign-in is as well.
+WITHOUT_A_SESSION = frozenset(
+    {"sign-in", "choose-password", "forgot-password", "forgot-username", "reset", "not-me", "confirm-email"}
+)
 
 Name = Literal["admin", "portal", "audit"]
 Http = TestClient[web.Request, web.Application]
@@ -63,6 +70,11 @@ class Route:
     def is_page(self) -> bool:
         """Whether it is a page of an agency."""
         return self.pattern.startswith("/{slug")
+
+    @property
+    def is_for_everybody(self) -> bool:
+        """Whether it is a page to which nobody has to be signed in."""
+        return self.pattern.removeprefix("/{slug}/").partition("/")[0] in WITHOUT_A_SESSION
 
 
 @dataclass(slots=True)
@@ -265,6 +277,7 @@ async def open_street(
             "redis_url": redis_url,
             "celery_broker_url": broker_url,
             "sealing_public_key": sealing,
+            "box_keys": new_box_key(),
             "audit_url": str(audit.http.make_url("")).rstrip("/"),
             "trusted_proxies": proxies,
         }
