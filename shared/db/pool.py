@@ -34,6 +34,8 @@ Unavailable: tuple[type[BaseException], ...] = (
 _SILENT_TRANSACTION: Final = "20s"
 
 
+# Whoever lets people into a lane lets in a bounded number, who may wait longer than others for their turn.
+_LANE_SECONDS: Final = 20.0
 _LANE: ContextVar[asyncio.Semaphore | None] = ContextVar("lane", default=None)
 
 
@@ -90,11 +92,12 @@ class Pool:
         """A transaction that sees the rows of one agency; ``None`` for work that belongs to none (or, for roles
         with a policy of their own, to all)."""
         async with AsyncExitStack() as stack:
+            # The narrow way first: who waits there must not hold a turn meanwhile.
+            if (lane := _LANE.get()) is not None:
+                async with asyncio.timeout(_LANE_SECONDS):
+                    await stack.enter_async_context(lane)
             async with asyncio.timeout(self._acquire_timeout):
-                # The narrow way first: who waits there must not hold a turn meanwhile.
-                for way in (_LANE.get(), self._turns):
-                    if way is not None:
-                        await stack.enter_async_context(way)
+                await stack.enter_async_context(self._turns)
             async with self._pool.acquire(timeout=self._acquire_timeout) as conn, conn.transaction():
                 if agency_id is not None:
                     await conn.execute("select set_config('app.agency_id', $1, true)", str(agency_id))
