@@ -52,7 +52,16 @@ _KEYS = {name: new_signing_key() for name in ("admin", "portal", "seals")}
 # Whoever comes here has no session, or need not have one: a password, or a code from an e-mail, is what they bring. Whatever
 # is below sign-in is as well.
 WITHOUT_A_SESSION = frozenset(
-    {"sign-in", "choose-password", "forgot-password", "forgot-username", "reset", "not-me", "confirm-email"}
+    {
+        "sign-in",
+        "choose-password",
+        "forgot-password",
+        "forgot-username",
+        "reset",
+        "not-me",
+        "confirm-email",
+        "second-factor",
+    }
 )
 
 Name = Literal["admin", "portal", "audit"]
