@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from shared.errors import Busy, Changed, DomainError, InvalidFields, NotFound, NotSignedIn, Unparsable
+from shared.errors import Busy, Changed, DomainError, InvalidFields, NotAllowed, NotFound, NotSignedIn, Unparsable
 from shared.http.operations import Operation, Security, operation_of
 from shared.http.problems import (
     PROBLEM_JSON,
@@ -203,6 +203,9 @@ def _implied_problems(path: str, method: str, documented: Operation) -> Iterator
         yield NotFound
     if documented.security is not None:
         yield NotSignedIn
+    if documented.security in ("staff", "both"):
+        # Each role has rights of its own.
+        yield NotAllowed
     if _takes_if_match(method, documented):
         yield Changed
     yield from (InternalError, Busy, Unavailable)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(240)
 
 _EXAMPLES = 8
 # What ends the session that the run itself uses: tried in a run of its own, after which that session may be gone.
-_ENDS_SESSIONS = r"token/revoke|/sessions/\{id\}|^/api/v1/password$"
+_ENDS_SESSIONS = r"token/revoke|/sessions/\{id\}|^/api/v1/password$|/api/v1/second-factor"
 
 
 # Rules that a schema cannot say are told by field, with 422. A body that was refused for its form is 400.
