@@ -91,10 +91,10 @@ async def submit(request: web.Request) -> web.StreamResponse:
         return _refused(request, form, message, error.status, next_path)
     except TooManyAttempts as error:
         return with_retry_after(_refused(request, form, error.message, error.status, next_path), error)
-    return _onwards(request, result, next_path)
+    return await _onwards(request, result, next_path)
 
 
-def _onwards(
+async def _onwards(
     request: web.Request, result: SignedIn | PasswordChangeRequired | SecondFactorRequired, next_path: str
 ) -> web.Response:
     if isinstance(result, PasswordChangeRequired):
