@@ -247,7 +247,7 @@ class Street:
     async def state(self) -> str:
         """Who there is and what they may, of every agency: what no refused request may change."""
         found = {
-            table: await self.rows(f"select to_jsonb(t) - 'last_seen_at' as row from {table} t order by 1")
+            table: await self.rows(f"select to_jsonb(t) - 'last_sign_in_at' as row from {table} t order by 1")
             for table in ("accounts.agencies", "accounts.staff_users", "accounts.clients", "accounts.portal_logins")
         }
         return json.dumps(found, default=str)
