@@ -173,7 +173,7 @@ async def report(town: Town, who: Somebody) -> None:
     reference, now = new_reference(town.rig.agency_id), datetime.now(UTC)
     async with pool.transaction(town.rig.agency_id) as conn:
         soon_over = now + timedelta(days=1)
-        await sessions.insert_password_token(conn, reference, who.id, "report", now=now, expires_at=soon_over)
+        await sessions.insert_password_token(conn, reference, "portal", who.id, "report", now=now, expires_at=soon_over)
     await pool.close()
     url = f"{town.bases['portal'][1]}/api/v1/password/report"
     status, _, answer = await town.ask("POST", url, json={"token": reference.text})

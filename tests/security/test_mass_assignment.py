@@ -120,7 +120,7 @@ async def test_every_query_refuses_fields_that_it_does_not_have(street: Street) 
             for extra in ("role=agency_admin", "agency_id=1", "unheard_of=1", "limit=1&limit=2"):
                 required = "&".join(f"{p['name']}={street.client.id}" for p in found if p["required"])
                 status, _ = await door.json("GET", f"{door.address(path)}?{required}&{extra}", token=token)
-                assert status == 422, (door.name, path, extra)
+                assert status in (403, 422), (door.name, path, extra)
                 walked += 1
         assert walked >= 4 or door is street.portal
 
