@@ -113,6 +113,16 @@ class PageDoor:
             return None
         return actor, session, cookie
 
+    async def leave(self, request: web.Request) -> None:
+        """End the session that the browser has been in; for whoever has just signed in anew (OWASP ASVS 5.0, 7.2.4).
+
+        Its cookie is about to be replaced: nobody could end it any more.
+        """
+        entrant = await self.entrant(request)
+        if entrant is not None:
+            actor, session, _ = entrant
+            await access.end(request.app[WORK], actor.agency_id, self.kind, session, "signed_out", actor=actor)
+
     def sign_in_first(self, request: web.Request) -> web.Response:
         """To the sign-in page, which says it when a session has ended, and afterwards back."""
         # What was sent is lost; the page that it was sent from is what they get back to.

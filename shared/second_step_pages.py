@@ -120,7 +120,7 @@ class SecondStepPages:
             told: Form[Any] = Form(form.values, {"code": error.message}, None)
             page = await self._code_page(request, token, status=error.status, form=told, next_path=next_path)
             return with_retry_after(page, error)
-        return self._enter(request, see_other(next_path), entered)
+        return await self._enter(request, see_other(next_path), entered)
 
     async def begin(self, request: web.Request) -> web.StreamResponse:
         """The shared secret, to be put into an app."""
@@ -155,7 +155,7 @@ class SecondStepPages:
                 )
                 codes = entered.recovery_codes
                 page = self._page(request, "recovery_codes.html", token, codes=codes, notice=APP_ON, go_on=next_path)
-                return self._enter(request, page, entered)
+                return await self._enter(request, page, entered)
         except WrongCode as error:
             form = Form(form.values, {"code": error.message}, None)
         except (SecondFactorExpired, SetUpExpired):
@@ -198,7 +198,8 @@ class SecondStepPages:
             **set_up_context(set_up),
         )
 
-    def _enter(self, request: web.Request, response: web.Response, entered: Entered) -> web.Response:
+    async def _enter(self, request: web.Request, response: web.Response, entered: Entered) -> web.Response:
+        await self.door.leave(request)
         self.door.admit(request, response, entered.session)
         self.door.second_step_cookie(request).delete(response)
         if entered.device is not None:

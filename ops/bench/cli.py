@@ -15,7 +15,20 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from ops.bench import api, drawing, hashing, ingest, latency, memory, partitions, queries, report, verify
+from ops.bench import (
+    api,
+    drawing,
+    hashing,
+    ingest,
+    latency,
+    memory,
+    partitions,
+    queries,
+    report,
+    sign_ins,
+    usernames,
+    verify,
+)
 from ops.bench.figures import Part, Run
 from ops.bench.machine import machine
 from ops.bench.stage import Options, Stage, stage
@@ -28,6 +41,8 @@ ON_SERVERS: Mapping[str, Callable[[Stage, Options], Awaitable[Part]]] = {
     "api": api.measure,
     "verify": verify.measure,
     "partitions": partitions.measure,
+    "sign-ins": sign_ins.measure,
+    "usernames": usernames.measure,
 }
 """Parts that are measured on a PostgreSQL and a Valkey of their own."""
 
@@ -89,10 +104,12 @@ def bench(
     events: Annotated[int, typer.Option(min=100, help="Events that wait in the stream (ingest, verify).")] = 30_000,
     rows: Annotated[int, typer.Option(min=1000, help="Events in the large store (queries).")] = 1_000_000,
     small_rows: Annotated[int, typer.Option(min=1000, help="Events in the small store (queries).")] = 100_000,
-    rate: Annotated[int, typer.Option(min=1, help="Events a second (latency, memory).")] = 500,
-    seconds: Annotated[int, typer.Option(min=3, help="How long (latency, api, memory).")] = 20,
+    rate: Annotated[int, typer.Option(min=1, help="Events or sign-ins a second (latency, memory, sign-ins).")] = 500,
+    seconds: Annotated[int, typer.Option(min=3, help="How long (latency, api, memory, sign-ins).")] = 20,
     rounds: Annotated[int, typer.Option(min=1, help="How often, for medians (ingest, api, verify, hashing).")] = 3,
-    repeats: Annotated[int, typer.Option(min=5, help="How often each query is asked (queries, partitions).")] = 300,
+    repeats: Annotated[
+        int, typer.Option(min=5, help="How often each query is asked (queries, partitions, usernames).")
+    ] = 300,
     connections: Annotated[int, typer.Option(min=1, help="Connections of the load (api).")] = 32,
     explain: Annotated[bool, typer.Option("--explain", help="Print the plans behind missed targets.")] = False,
     earlier: Annotated[

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
@@ -31,6 +32,21 @@ Unavailable: tuple[type[BaseException], ...] = (
 # A process that is frozen, or cut off, in the middle of a transaction keeps its locks, for which others wait. Longer
 # than anything that a transaction waits for elsewhere (Redis 5 s, the audit service 10 s).
 _SILENT_TRANSACTION: Final = "20s"
+
+
+# Whoever lets people into a lane lets in a bounded number, who may wait longer than others for their turn.
+_LANE_SECONDS: Final = 20.0
+_LANE: ContextVar[asyncio.Semaphore | None] = ContextVar("lane", default=None)
+
+
+@contextmanager
+def in_lane(lane: asyncio.Semaphore) -> Iterator[None]:
+    """Whatever is done inside has no more transactions at once than ``lane`` admits: the others' turn comes as well."""
+    token = _LANE.set(lane)
+    try:
+        yield
+    finally:
+        _LANE.reset(token)
 
 
 class Pool:
@@ -75,15 +91,17 @@ class Pool:
     async def transaction(self, agency_id: UUID | None) -> AsyncIterator[Connection]:
         """A transaction that sees the rows of one agency; ``None`` for work that belongs to none (or, for roles
         with a policy of their own, to all)."""
-        async with asyncio.timeout(self._acquire_timeout):
-            await self._turns.acquire()
-        try:
+        async with AsyncExitStack() as stack:
+            # The narrow way first: who waits there must not hold a turn meanwhile.
+            if (lane := _LANE.get()) is not None:
+                async with asyncio.timeout(_LANE_SECONDS):
+                    await stack.enter_async_context(lane)
+            async with asyncio.timeout(self._acquire_timeout):
+                await stack.enter_async_context(self._turns)
             async with self._pool.acquire(timeout=self._acquire_timeout) as conn, conn.transaction():
                 if agency_id is not None:
                     await conn.execute("select set_config('app.agency_id', $1, true)", str(agency_id))
                 yield conn
-        finally:
-            self._turns.release()
 
     async def check(self) -> None:
         """Raise what the driver raises when the database can't be reached."""

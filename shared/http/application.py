@@ -27,6 +27,7 @@ from shared.http.probes import health_routes
 from shared.http.problem_pages import problem_routes
 from shared.http.problems import plain_page
 from shared.http.readiness import Readiness
+from shared.http.unreadable import answer_in_our_own_words
 
 FORM_LIMIT = 256 * 1024
 """Bytes: a face sheet with every field filled fits, since forms take three bytes for most characters."""
@@ -47,6 +48,7 @@ def create_app(
     drivers' own); they become 503. ``middlewares`` run inside ours: after the request has its id and its errors are
     caught, and after the cross-site check.
     """
+    answer_in_our_own_words()
     app = web.Application(
         middlewares=[observe, answer_errors, refuse_cross_site, *middlewares], client_max_size=FORM_LIMIT
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn, TypeVar
@@ -12,9 +13,9 @@ from pydantic import BaseModel, ValidationError
 
 from shared.errors import FieldError, InvalidFields, NotFound, Unparsable
 from shared.http.fields import has_control_characters
-from shared.http.forms import Form, read_form
+from shared.http.forms import READ_SECONDS, Form, read_form
 from shared.http.messages import field_errors
-from shared.http.problems import TooLarge, UnsupportedMediaType
+from shared.http.problems import TooLarge, TooSlow, UnsupportedMediaType
 
 __all__ = ["BODY_LIMIT", "Form", "path_id", "read_form", "read_json", "read_query", "validate"]
 
@@ -29,8 +30,8 @@ _DEPTH_LIMIT = 32
 async def read_json(request: web.Request, model: type[M], *, limit: int = BODY_LIMIT) -> M:
     """The request's body as ``model``.
 
-    Raises `UnsupportedMediaType` unless it is ``application/json``, `TooLarge` over ``limit`` bytes, `Unparsable` when
-    it is no JSON object, and `InvalidFields` with one error per field.
+    Raises `UnsupportedMediaType` unless it is ``application/json``, `TooLarge` over ``limit`` bytes, `TooSlow`,
+    `Unparsable` when it is no JSON object, and `InvalidFields` with one error per field.
     """
     if request.content_type != "application/json":
         raise UnsupportedMediaType("Send the body as application/json.")
@@ -75,11 +76,14 @@ async def _read(request: web.Request, limit: int) -> bytes:
         raise TooLarge
     body = bytearray()
     try:
-        # Piece by piece: a compressed body tells its size only while it is read.
-        async for chunk in request.content.iter_chunked(16 * 1024):
-            body += chunk
-            if len(body) > limit:
-                raise TooLarge
+        async with asyncio.timeout(READ_SECONDS):
+            # Piece by piece: a compressed body tells its size only while it is read.
+            async for chunk in request.content.iter_chunked(16 * 1024):
+                body += chunk
+                if len(body) > limit:
+                    raise TooLarge
+    except TimeoutError:
+        raise TooSlow from None
     except (web.RequestPayloadError, ConnectionError):
         raise Unparsable("The request ended before it was complete.") from None
     return bytes(body)

@@ -18,8 +18,8 @@ from shared.http.client_address import external_host, external_scheme
 from shared.http.keys import PUBLIC_URL, TRUSTED_PROXIES
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-# These answer to a bearer token, which no browser attaches by itself.
-TOKEN_PATHS = ("/api/", "/internal/")
+# These answer to a bearer token, which no browser attaches by itself, or change nothing at all.
+TOKEN_PATHS = ("/api/", "/internal/", "/.well-known/")
 
 
 class CrossSiteRequest(DomainError):

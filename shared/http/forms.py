@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import UnionType
-from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Generic, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from shared.errors import FieldError, Unparsable
 from shared.http.fields import has_control_characters
 from shared.http.messages import field_errors
-from shared.http.problems import UnsupportedMediaType
+from shared.http.problems import TooSlow, UnsupportedMediaType
 
 M = TypeVar("M", bound=BaseModel)
+
+READ_SECONDS: Final = 30.0
+"""How long a body may take to arrive, as at the gateway: whoever drips it must not hold a connection for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ async def read_form(request: web.Request, model: type[M]) -> Form[M]:
 
     What is wrong with fields is in ``errors`` and raises nothing. An empty field counts as not given, an absent one of
     type bool as False; ``csrf_token`` is kept apart and names that start with ``_`` are ignored. Raises
-    `UnsupportedMediaType`, `Unparsable` and aiohttp's 413.
+    `UnsupportedMediaType`, `TooSlow`, `Unparsable` and aiohttp's 413.
     """
     if request.content_type not in _FORM_TYPES:
         raise UnsupportedMediaType("Send the form as a browser does.")
@@ -91,8 +96,11 @@ async def read_form(request: web.Request, model: type[M]) -> Form[M]:
 
 async def _posted(request: web.Request) -> Mapping[str, Any]:
     try:
-        return await request.post()
-    except (ValueError, LookupError, AssertionError, RuntimeError, web.RequestPayloadError):
+        async with asyncio.timeout(READ_SECONDS):
+            return await request.post()
+    except TimeoutError:
+        raise TooSlow from None
+    except (ValueError, LookupError, AssertionError, RuntimeError, HttpProcessingError, web.RequestPayloadError):
         # All of these come from aiohttp's reading of multipart bodies and of the charset that they claim.
         raise Unparsable("The form could not be read.") from None
     except ConnectionError:

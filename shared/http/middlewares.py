@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from uuid import uuid4
 
 import structlog
@@ -33,6 +33,19 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Cache-Control": "no-store",
+}
+"""What every answer has, unless its handler set another value."""
+# In place of the versions of Python and aiohttp.
+SERVER = "portico"
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 _CLIENT_CLOSED_REQUEST = 499
@@ -100,15 +113,7 @@ def security_headers(public_url: URL) -> Callable[[web.Request, web.StreamRespon
 
     A signal rather than a middleware: answers that stream are on their way before their handler returns.
     """
-    headers = {
-        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "same-origin",
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Cross-Origin-Resource-Policy": "same-origin",
-        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-        "Cache-Control": "no-store",
-    }
+    headers = dict(HEADERS)
     if public_url.scheme == "https":
         headers["Strict-Transport-Security"] = "max-age=31536000"
     pairs = tuple(headers.items())
@@ -116,8 +121,7 @@ def security_headers(public_url: URL) -> Callable[[web.Request, web.StreamRespon
     async def add(request: web.Request, response: web.StreamResponse) -> None:
         for name, value in pairs:
             response.headers.setdefault(name, value)
-        # In place of the versions of Python and aiohttp.
-        response.headers["Server"] = "portico"
+        response.headers["Server"] = SERVER
         request_id = request.get(REQUEST_ID)
         if request_id is not None:
             response.headers["X-Request-ID"] = request_id

@@ -11,12 +11,13 @@ from aiohttp import web
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from shared.errors import Busy, Changed, DomainError, InvalidFields, NotFound, NotSignedIn, Unparsable
+from shared.errors import Busy, Changed, DomainError, InvalidFields, NotAllowed, NotFound, NotSignedIn, Unparsable
 from shared.http.operations import Operation, Security, operation_of
 from shared.http.problems import (
     PROBLEM_JSON,
     InternalError,
     TooLarge,
+    TooSlow,
     Unavailable,
     UnsupportedMediaType,
     title_of,
@@ -152,7 +153,9 @@ def _operation(path: str, method: str, documented: Operation, schemas: _Schemas)
         entry["parameters"] = parameters
     if documented.body is not None:
         schema = schemas.of(documented.body, "validation")
-        entry["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        # An object without fields may be left out.
+        required = bool(getattr(documented.body, "model_fields", True))
+        entry["requestBody"] = {"required": required, "content": {"application/json": {"schema": schema}}}
     return entry
 
 
@@ -193,13 +196,16 @@ def _responses(path: str, method: str, documented: Operation, schemas: _Schemas)
 
 def _implied_problems(path: str, method: str, documented: Operation) -> Iterator[type[DomainError]]:
     if documented.body is not None:
-        yield from (Unparsable, TooLarge, UnsupportedMediaType, InvalidFields)
+        yield from (Unparsable, TooSlow, TooLarge, UnsupportedMediaType, InvalidFields)
     if documented.query is not None:
         yield InvalidFields
     if _PATH_PARAMETER.search(path):
         yield NotFound
     if documented.security is not None:
         yield NotSignedIn
+    if documented.security in ("staff", "both"):
+        # Each role has rights of its own.
+        yield NotAllowed
     if _takes_if_match(method, documented):
         yield Changed
     yield from (InternalError, Busy, Unavailable)

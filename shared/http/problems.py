@@ -35,6 +35,12 @@ class TooLarge(DomainError):
     status = 413
 
 
+class TooSlow(DomainError):
+    """The request took too long to arrive. Send it again."""
+
+    status = 408
+
+
 class UnsupportedMediaType(DomainError):
     """Send the body in a format that this address takes."""
 
@@ -74,6 +80,7 @@ GENERIC: tuple[type[DomainError], ...] = (
     NotFound,
     MethodNotAllowed,
     Changed,
+    TooSlow,
     TooLarge,
     UnsupportedMediaType,
     InternalError,
@@ -88,6 +95,7 @@ _BY_STATUS: Mapping[int, type[DomainError]] = {
     403: NotAllowed,
     404: NotFound,
     405: MethodNotAllowed,
+    408: TooSlow,
     412: Changed,
     413: TooLarge,
     415: UnsupportedMediaType,

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import wraps
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
+from shared.db.pool import in_lane
 from shared.errors import Busy
 from shared.security.passwords import PasswordHasher, outdated
-from shared.security.throttle import Throttle
+from shared.security.throttle import Throttle, TooManyAttempts
+
+W = TypeVar("W")
+T = TypeVar("T")
+P = ParamSpec("P")
+
+# Of ten connections: however many are at the door, people who are signed in find one free.
+_TRANSACTIONS_AT_ONCE: Final = 3
 
 
 class Gate:
@@ -16,6 +27,8 @@ class Gate:
     def __init__(self, hasher: PasswordHasher, throttle: Throttle) -> None:
         self._hasher = hasher
         self._throttle = throttle
+        self._lane = asyncio.Semaphore(_TRANSACTIONS_AT_ONCE)
+        self._inside = 0
 
     async def proves(self, stored: str | None, password: str, *, address: str | None, known: bool) -> bool:
         """Whether it is the password; without a stored one it takes as long, and never is.
@@ -75,3 +88,35 @@ class Gate:
             return await self._hasher.hash(password)
         except Busy:
             return None
+
+    @contextmanager
+    def turn(self, *, stranger: bool) -> Iterator[None]:
+        """For the whole of a sign-in, before anything is read: a flood of them is refused at little cost, and what is
+        not refused leaves room for everybody else.
+
+        ``stranger``: the browser, if it is one, brought nothing to be known by. Raises TooManyAttempts, Busy.
+        """
+        if stranger and self._throttle.shut:
+            raise TooManyAttempts(retry_after=1)
+        if self._inside >= self._hasher.most:
+            raise Busy
+        self._inside += 1
+        try:
+            with in_lane(self._lane):
+                yield
+        finally:
+            self._inside -= 1
+
+
+def at_the_gate(
+    sign_in: Callable[Concatenate[W, Gate, P], Awaitable[T]],
+) -> Callable[Concatenate[W, Gate, P], Awaitable[T]]:
+    """A use case that signs somebody in, by its ``origin``: it waits for its turn at the gate, or is refused."""
+
+    @wraps(sign_in)
+    async def in_turn(work: W, gate: Gate, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        origin: Any = kwargs["origin"]
+        with gate.turn(stranger=origin.device is None):
+            return await sign_in(work, gate, *args, **kwargs)
+
+    return in_turn

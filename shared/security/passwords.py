@@ -9,6 +9,8 @@ import asyncio
 import os
 import secrets
 import string
+import sys
+import threading
 import unicodedata
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +29,8 @@ _TODAYS: Final = f"$argon2id$v=19$m={MEMORY_BYTES // 1024},t={OPERATIONS},p=1$"
 # About two seconds of queue at a hundred hashes a second on one thread; what comes later is told to come again.
 QUEUE_PER_THREAD: Final = 100
 
+_NICENESS: Final = 10
+
 # Letters and digits that are not mistaken for one another when a person types them from a phone's screen.
 _ALPHABET: Final = "".join(c for c in string.ascii_letters + string.digits if c not in "0O1lIo")
 _TEMPORARY_GROUPS: Final = 4
@@ -43,9 +47,16 @@ class PasswordHasher:
         self._blocklist = blocklist
         self._threads = threads or max(1, (os.cpu_count() or 2) - 1)
         self._limit = self._threads * (QUEUE_PER_THREAD + 1)
-        self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="argon2id")
+        self._executor = ThreadPoolExecutor(
+            self._threads, thread_name_prefix="argon2id", initializer=_leave_the_loop_its_turn
+        )
         self._waiting = 0
         self._decoy = _hash(secrets.token_urlsafe(16))
+
+    @property
+    def most(self) -> int:
+        """How many may run or wait."""
+        return self._limit
 
     @property
     def waiting(self) -> int:
@@ -80,6 +91,12 @@ class PasswordHasher:
     def close(self) -> None:
         """Let the threads end."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _leave_the_loop_its_turn() -> None:
+    # Where cores are few, hashing must not slow down those who are signed in. Only Linux takes a thread for a process.
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def normalized(password: str) -> bytes:

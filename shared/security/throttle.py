@@ -94,14 +94,23 @@ class Throttle:
         self._shared = shared
         self._monotonic = monotonic
         self._away_until = 0.0
+        self._shut_until = 0.0
         self._own = OwnCount(monotonic)
+
+    @property
+    def shut(self) -> bool:
+        """Whether everybody together has had too many at this moment, by what Redis said last."""
+        return self._monotonic() < self._shut_until
 
     async def take(self, address: str | None) -> tuple[Allowance, ...]:
         """One sign-in from an address; answers what to give back when it goes well. Raises TooManyAttempts."""
         wanted = self.counted_in(address)
         arguments = [value for a in wanted for value in (a.seconds * 1000, a.size)]
         waited = await self._ask(self._take, wanted, arguments)
-        wait = self._own.take(wanted) if waited is None else waited / 1000
+        wait = self._own.take(wanted) if waited is None else abs(waited) / 1000
+        if waited is not None and waited < 0:
+            # Everybody together has had too many: until one comes back, nobody need ask.
+            self._shut_until = self._monotonic() + min(wait, EVERYWHERE.seconds)
         if wait > 0:
             raise TooManyAttempts(retry_after=ceil(wait))
         return wanted

@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 from rich.progress import Progress
 
-from ops.bench import api, hashing, ingest, latency, memory, partitions, queries, verify
+from ops.bench import api, hashing, ingest, latency, memory, partitions, queries, sign_ins, usernames, verify
 from ops.bench.figures import Figure, Part
 from ops.bench.stage import Stage
 from tests.bench.conftest import TINY
@@ -114,3 +114,16 @@ async def test_memory_watches_every_process_of_a_whole_product(progress: Progres
 
 async def test_hashing_compares_the_pool_with_one_thread(progress: Progress) -> None:
     rates(await hashing.measure(progress, TINY))
+
+
+async def test_sign_ins_tells_what_a_flood_does_to_people_and_what_it_is_told(stage: Stage) -> None:
+    part = await sign_ins.measure(stage, TINY)
+    found = by_name(part)
+    assert {str(figure.target) for figure in found.values() if figure.target} == {"ratio < 5", "<= 0", "<= 60"}
+    assert found["page, p99"].ours > 0
+    assert found["answered otherwise than 401, or than 429 or 503 with Retry-After"].reached
+    assert "times 401" in part.notes[0]
+
+
+async def test_usernames_compares_those_that_exist_with_others(stage: Stage) -> None:
+    assert len(rates(await usernames.measure(stage, TINY))) == 3

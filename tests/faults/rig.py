@@ -74,14 +74,16 @@ class Rig:
         """The service's processes that run."""
         return [replica for replica in self.replicas if replica.service == service and replica.running]
 
-    async def start(self, service: str, *, point: Point | None = None) -> Replica:
-        """One more process of a service, ready to serve."""
+    async def start(self, service: str, *, point: Point | None = None, own_port: int | None = None) -> Replica:
+        """One more process of a service, ready to serve; on a port of its own it can be told from the others."""
         name = f"{service}-{next(self._numbers)}"
         if service == "mailbox":
             ready_url, told = f"http://{ports.LOOPBACK}:{self.environment.ports.mailbox}/readyz", self._mailbox()
         else:
             port = ports.free_port()
             ready_url, told = probe(port), self.environment.of_service(service, port) | _SHORT_TIMES[service]
+        if own_port is not None:
+            told = told | {"PORT": str(own_port)}
         child = {**inheritable(os.environ), "PYTHONUNBUFFERED": "1", **told}
         log = self.folder / f"{name}.log"
         replica = Replica(service, name, child, ready_url=ready_url, log=log, watchdog=self.watchdog, point=point)

@@ -229,6 +229,7 @@ async def test_errors_of_the_use_case_join(post: Posted) -> None:
         (b"no boundary at all", "multipart/form-data", 400),
         (b"no boundary inside", "multipart/form-data; boundary=b", 400),
         (b"--b\r\n\r\nnameless\r\n--b--\r\n", "multipart/form-data; boundary=b", 400),
+        (b"--b\r\nno header", "multipart/form-data; boundary=b", 400),
         (b"--b\r\nContent-Disposition: form-data; name=a\r\n\r\ncut o", "multipart/form-data; boundary=b", 400),
         (b"us%00er=1", "application/x-www-form-urlencoded", 400),
         (b"username=" + b"a" * 300_000, "application/x-www-form-urlencoded", 413),

@@ -128,7 +128,7 @@ async def test_an_operation_says_what_it_takes(make_client: MakeClient) -> None:
 async def test_an_operation_says_what_it_answers(make_client: MakeClient) -> None:
     found = await document(make_client)
     responses = found["paths"]["/api/v1/portal-logins/{id}"]["patch"]["responses"]
-    assert {"200", "400", "401", "404", "409", "412", "413", "415", "422", "500", "503"} == set(responses)
+    assert {"200", "400", "401", "403", "404", "408", "409", "412", "413", "415", "422", "500", "503"} == set(responses)
     assert "ETag" in responses["200"]["headers"]
     assert "/problems/portal-refused" in responses["409"]["description"]
     assert responses["409"]["content"]["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}

@@ -33,6 +33,9 @@ from shared.factor_api import factor_routes
 from shared.passkey_api import passkey_routes
 from shared.session_api import session_routes
 
+# The form of an id, so that "search" is none: that address takes POST alone.
+_CLIENT = "/api/v1/clients/{id:[0-9A-Fa-f-]{36}}"
+
 
 def api_routes() -> list[web.RouteDef]:
     """Every address of the API."""
@@ -43,8 +46,8 @@ def api_routes() -> list[web.RouteDef]:
         *factor_routes("staff"),
         web.post("/api/v1/clients/search", search_clients),
         web.post("/api/v1/clients", create_client),
-        web.get("/api/v1/clients/{id}", get_client),
-        web.patch("/api/v1/clients/{id}", update_client),
+        web.get(_CLIENT, get_client),
+        web.patch(_CLIENT, update_client),
         web.post("/api/v1/clients/{id}/portal-logins", create_portal_login),
         web.get("/api/v1/portal-logins/{id}", get_portal_login),
         web.patch("/api/v1/portal-logins/{id}", update_portal_login),

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from services.admin.audit_client import Choice
 from services.admin.pages.wording import us_date
 from shared.http.bodies import validate
-from shared.http.fields import IsoDate, Query, has_control_characters, sentence
+from shared.http.fields import IsoDate, Line, Query, has_control_characters, sentence
 
 _NAMES = ("change_type", "changed_by", "start_date", "end_date", "cursor")
 LABELS: Mapping[str, str] = {
@@ -26,10 +26,10 @@ Options = Sequence[tuple[str, str]]
 
 
 class LogQuery(Query):
-    """What to filter by; both dates are inclusive."""
+    """What to filter by, within what the audit service takes; both dates are inclusive."""
 
-    change_type: Annotated[str, Field(max_length=200)] | None = None
-    changed_by: Annotated[str, Field(max_length=200)] | None = None
+    change_type: Annotated[str, Line(100)] | None = None
+    changed_by: Annotated[str, Line(200)] | None = None
     start_date: IsoDate | None = None
     end_date: IsoDate | None = None
     cursor: Annotated[str, Field(max_length=512)] | None = None

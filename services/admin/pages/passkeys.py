@@ -70,6 +70,7 @@ async def submit_sign_in(request: web.Request) -> web.StreamResponse:
                 origin=DOOR.origin(request),
                 with_cookie=True,
             )
+            await DOOR.leave(request)
             response = enter(request, result, next_path)
             # It was the second step as well, if one was waiting.
             DOOR.second_step_cookie(request).delete(response)

@@ -112,10 +112,10 @@ async def submit(request: web.Request) -> web.StreamResponse:
         return await _refused(request, form, message, error.status, next_path)
     except (TooManyAttempts, LocalSignInOff) as error:
         return with_retry_after(await _refused(request, form, error.message, error.status, next_path), error)
-    return _onwards(request, result, next_path)
+    return await _onwards(request, result, next_path)
 
 
-def _onwards(
+async def _onwards(
     request: web.Request, result: SignedIn | PasswordChangeRequired | SecondFactorRequired, next_path: str
 ) -> web.Response:
     if isinstance(result, PasswordChangeRequired):
@@ -125,6 +125,7 @@ def _onwards(
         return response
     if isinstance(result, SecondFactorRequired):
         return DOOR.ask_second_factor(request, result, next_path)
+    await DOOR.leave(request)
     return enter(request, result, next_path)
 
 

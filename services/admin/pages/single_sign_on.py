@@ -123,6 +123,7 @@ async def come_back(request: web.Request) -> web.StreamResponse:
             # Somebody went back, or sent it twice, and is signed in already.
             return see_other(url(request))
         return _refused(request, error, "")
+    await DOOR.leave(request)
     response = see_other(way_back(request, arrived.next_path))
     DOOR.admit(request, response, arrived.signed_in)
     _cookie(request).delete(response)

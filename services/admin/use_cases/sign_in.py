@@ -25,13 +25,14 @@ from shared.events import Subject
 from shared.events.catalogue import Proof
 from shared.events.staff_catalogue import StaffLocked, StaffSessionRefused, StaffSessionStarted
 from shared.outbox import Transaction, Work
-from shared.security.gate import Gate
+from shared.security.gate import Gate, at_the_gate
 from shared.security.tokens import NOBODY, Signer
 
 Outcome: TypeAlias = SignedIn | PasswordChangeRequired | SecondFactorRequired | DomainError
 """What a sign-in comes to, before a refusal is raised."""
 
 
+@at_the_gate
 async def sign_in(
     work: Work,
     gate: Gate,

@@ -83,6 +83,7 @@ async def submit(request: web.Request) -> web.StreamResponse:
         return response
     if isinstance(result, SecondFactorRequired):
         return DOOR.ask_second_factor(request, result, next_path)
+    await DOOR.leave(request)
     return enter(request, result, next_path)
 
 

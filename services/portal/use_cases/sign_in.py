@@ -21,10 +21,11 @@ from shared.errors import BadCredentials, DomainError
 from shared.events import Subject
 from shared.events.catalogue import PortalLoginLocked, PortalSessionRefused, PortalSessionStarted, Proof
 from shared.outbox import Transaction, Work
-from shared.security.gate import Gate
+from shared.security.gate import Gate, at_the_gate
 from shared.security.tokens import NOBODY, Signer
 
 
+@at_the_gate
 async def sign_in(
     work: Work,
     gate: Gate,
