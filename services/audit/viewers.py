@@ -7,6 +7,8 @@ from typing import Final, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from shared.actors import Actor, Role
 from shared.clock import Clock
 from shared.db import Pool, named_queries
@@ -56,6 +58,7 @@ class Viewers:
             raise NotSignedIn
         if kind == "portal" and not row["contracted"]:
             raise NotSignedIn
+        structlog.contextvars.bind_contextvars(session_id=str(claims.session_id))
         username = row["username"] or row["login_username"]
         actor = Actor(
             agency_id=claims.agency_id,

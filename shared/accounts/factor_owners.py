@@ -97,6 +97,8 @@ class Begin(Protocol):
 
 Tell = Callable[[Transaction, Agency, FactorOwner, FactorChange], Awaitable[None]]
 """Puts the e-mail about a change into the queue, where the owner gets one."""
+Warn = Callable[[Transaction, Agency, FactorOwner], Awaitable[None]]
+"""Puts the e-mail into the queue that says: somebody has the password, and no code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ class Factors:
     signer: Signer
     begin: Begin
     tell: Tell
+    warn: Warn
 
 
 async def by_id(conn: Connection, kind: SessionKind, person_id: UUID) -> FactorOwner | None:

@@ -77,10 +77,6 @@ class Added:
     renewed: Renewed
 
 
-async def tell_nobody(tx: Transaction, owner: Owner, what: What) -> None:
-    """For people of whom no e-mail address is known."""
-
-
 @needs(Right.MANAGE_OWN_PASSKEYS)
 async def of_actor(work: Work, *, actor: Actor, kind: SessionKind) -> list[Passkey]:
     """The actor's passkeys, in the order in which they were added. Raises NotSignedIn."""

@@ -22,7 +22,7 @@ from shared.events import Payload, Subject
 from shared.events.catalogue import PortalSessionRefused
 from shared.events.staff_catalogue import StaffSessionRefused
 from shared.outbox import Transaction, Work
-from shared.security.gate import Gate
+from shared.security.gate import Gate, at_the_gate
 from shared.security.passkeys import PasskeyWrong, RelyingParty, Use, claimed_id, request_options, verified_use
 from shared.security.tokens import NOBODY
 
@@ -44,6 +44,7 @@ class Question:
     options: Mapping[str, Any]
 
 
+@at_the_gate
 async def ask(work: Work, gate: Gate, rp: RelyingParty, *, kind: SessionKind, slug: str, origin: Origin) -> Question:
     """Begin a sign-in with a passkey. Raises BadCredentials, NotContracted, TooManyAttempts."""
     agency = await _agency(work, kind, slug)
@@ -59,6 +60,7 @@ async def ask(work: Work, gate: Gate, rp: RelyingParty, *, kind: SessionKind, sl
     return Question(handle, request_options(rp, challenge=challenge))
 
 
+@at_the_gate
 async def sign_in(
     work: Work,
     gate: Gate,

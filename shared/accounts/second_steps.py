@@ -156,7 +156,7 @@ async def finish(
             locked = budget.locked(tx.now)
             method = None if locked else await _proved_by(tx, factors, waiting, plain(code))
             if method is None:
-                result: Entered | DomainError = await _refuse(tx, waiting, origin, locked=locked)
+                result: Entered | DomainError = await _refuse(tx, factors, waiting, origin, locked=locked)
             else:
                 result = await _enter(tx, factors, waiting, origin, method, with_cookie=with_cookie, remember=remember)
         # Not raised before: the refusal's event has to be committed.
@@ -186,7 +186,7 @@ async def _proved_by(tx: Transaction, factors: Factors, waiting: _Waiting, code:
     return "totp"
 
 
-async def _refuse(tx: Transaction, waiting: _Waiting, origin: Origin, *, locked: bool) -> DomainError:
+async def _refuse(tx: Transaction, factors: Factors, waiting: _Waiting, origin: Origin, *, locked: bool) -> DomainError:
     owner = waiting.owner
     await tx.append(*owner.refused(locked=locked))
     ended = await second_factors.count_half(tx.conn, waiting.reference, tx.now)
@@ -197,7 +197,10 @@ async def _refuse(tx: Transaction, waiting: _Waiting, origin: Origin, *, locked:
         until = await sign_in_budgets.failed(tx, owner.kind, owner.id, budget)
         if until is not None:
             await tx.append(*owner.locked(until, known_device=budget.device is not None))
-    return SecondFactorExpired() if ended else WrongCode()
+    if not ended:
+        return WrongCode()
+    await factors.warn(tx, waiting.agency, owner)
+    return SecondFactorExpired()
 
 
 async def _enter(

@@ -28,6 +28,9 @@ MailName = Literal[
     "staff_password_changed",
     "staff_second_factor_changed",
     "passkey_changed",
+    "staff_passkey_changed",
+    "sign_in_refused",
+    "staff_sign_in_refused",
 ]
 NOTICES: Final[tuple[MailName, ...]] = (
     "password_changed",
@@ -38,6 +41,9 @@ NOTICES: Final[tuple[MailName, ...]] = (
     "staff_password_changed",
     "staff_second_factor_changed",
     "passkey_changed",
+    "staff_passkey_changed",
+    "sign_in_refused",
+    "staff_sign_in_refused",
 )
 """They tell what has happened, so nothing that happens later takes them back."""
 DeliveryState = Literal["queued", "sending", "accepted", "failed", "expired", "superseded", "cancelled"]
@@ -138,11 +144,9 @@ async def last_recipient(conn: Connection, portal_login_id: UUID) -> str | None:
     return found
 
 
-async def sent_since(
-    conn: Connection, portal_login_id: UUID, mail: MailName, since: datetime
-) -> tuple[datetime | None, int]:
+async def sent_since(conn: Connection, person_id: UUID, mail: MailName, since: datetime) -> tuple[datetime | None, int]:
     """When a login's latest e-mail of this kind was asked for, if it was since then, and how many there were."""
-    row = await conn.fetchrow(SQL["sent_since"], portal_login_id, mail, since)
+    row = await conn.fetchrow(SQL["sent_since"], person_id, mail, since)
     return (row["latest"], row["count"]) if row else (None, 0)
 
 

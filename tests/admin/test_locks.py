@@ -87,6 +87,7 @@ async def test_a_form_without_a_login_unlocks_nothing(http: Http, town: Town) ->
 
 
 async def test_a_staff_user_is_locked_after_as_many(http: Http, api: Api, town: Town, clock: FakeClock) -> None:
+    await town.execute("update accounts.staff_users set email = 'nextstep@agency.example' where username = 'nextstep'")
     browser = Browser(http)
     await browser.sign_in()
     wrong = {"agency": "riverside", "username": "nextstep", "password": "not this one"}
@@ -99,6 +100,8 @@ async def test_a_staff_user_is_locked_after_as_many(http: Http, api: Api, town: 
         "staff_session.refused",
         {"username": "nextstep", "reason": "locked", "how": "password"},
     )
+    mails = await town.rows("select mail, recipient from mail.deliveries")
+    assert mails == [{"mail": "staff_sign_in_refused", "recipient": "nextstep@agency.example"}]
     # Where they have signed in before, they still do.
     page = await browser.post("sign-in", {"username": "nextstep", "password": STAFF_PASSWORD})
     assert page.status == 303

@@ -223,6 +223,7 @@ async def test_the_face_sheet_leads_to_it(browser: Browser, api: Api, town: Town
 
 
 async def test_admins_remove_a_lost_factor_of_staff(api: Api, http: Http, town: Town, clock: FakeClock) -> None:
+    await town.execute("update accounts.staff_users set email = 'nextstep@agency.example' where username = 'nextstep'")
     await set_up(api, clock)
     path = f"staff/{town.staff.user.id}/second-factor/reset"
     assert (await api.post(path, REASON)).status == 403
@@ -230,6 +231,10 @@ async def test_admins_remove_a_lost_factor_of_staff(api: Api, http: Http, town: 
     assert (await boss.post(path, REASON)).status == 204
     assert (await api.get("second-factor")).status == 401, "all sessions end"
     assert ("staff.second_factor_reset", {"username": "nextstep", **REASON}) in await town.events()
+    newest = "select recipient, context ->> 'detail' as detail from mail.deliveries order by id desc limit 1"
+    assert await town.rows(newest) == [
+        {"recipient": "nextstep@agency.example", "detail": "An admin removed your second step"}
+    ]
     await Api(http).sign_in()
     assert name_of(await boss.post(path, REASON)) == "nothing-to-reset"
     assert (await boss.post(f"staff/{town.agency.id}/second-factor/reset", REASON)).status == 404

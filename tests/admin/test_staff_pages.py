@@ -8,6 +8,7 @@ from aiohttp.test_utils import TestClient
 
 from shared.accounts.sign_in_budgets import FAILURES
 from tests.admin.conftest import Api, Browser, Page, Town, invited
+from tests.admin.test_second_factor import set_up
 from tests.support.clock import FakeClock
 from tests.support.people import STAFF_PASSWORD
 
@@ -324,3 +325,24 @@ async def test_staff_of_an_agency_without_contract_sign_in_and_change_their_pass
     typed = {"current_password": STAFF_PASSWORD, "new_password": NEW, "confirm_password": NEW}
     done = await pressed(browser, await browser.get("change-password"), "change-password", **typed)
     assert done.status == 303
+
+
+async def test_a_lost_second_step_is_removed_with_a_reason(
+    api: Api, http: Http, office: Browser, town: Town, clock: FakeClock
+) -> None:
+    await set_up(api, clock)
+    path = await person(town, "nextstep")
+    page = await office.get(path)
+    assert "Remove the second step" in page.words
+    page = await office.get(f"{path}/second-factor")
+    refused = await pressed(office, page, f"{path}/second-factor", reason="x")
+    assert (refused.status, refused.errors) == (422, ["Use at least 3 characters."])
+    done = await pressed(office, page, f"{path}/second-factor", reason="Spoke with them at the office")
+    assert (done.status, done.headers["Location"]) == (303, f"/riverside/{path}?done=factor-removed")
+    assert "The second step was removed" in (await office.get(done.headers["Location"])).words
+    assert (await api.get("second-factor")).status == 401
+    await Api(http).sign_in()
+    again = await pressed(office, page, f"{path}/second-factor", reason="Spoke with them at the office")
+    assert (again.status, "There is no second factor to remove." in again.words) == (422, True)
+    own = await person(town, "boss")
+    assert "Remove the second step" not in (await office.get(own)).words

@@ -23,10 +23,13 @@ from tests.notifier.smtp import Caught
 
 EXPIRES = datetime(2026, 11, 27, 14, 30, tzinfo=UTC)
 TOKEN = "0123456789abcdef0123456789abcdef.AbCdEfGhIjKlMnOpQrStUvWxYz0123456789_-AbCdE"
-TO_STAFF = ("staff_invitation", "staff_password_reset", "staff_password_changed", "staff_second_factor_changed")
+TO_STAFF = (
+    *("staff_invitation", "staff_password_reset", "staff_password_changed", "staff_second_factor_changed"),
+    *("staff_passkey_changed", "staff_sign_in_refused"),
+)
 MAILS = (
     *("temporary_password", "password_reset", "password_changed", "username", "email_changed"),
-    *("second_factor_changed", "second_factor_reset", "passkey_changed", *TO_STAFF),
+    *("second_factor_changed", "second_factor_reset", "passkey_changed", "sign_in_refused", *TO_STAFF),
 )
 INJECTION = "=?utf-8?q?x=0ABcc=3A=20evil=40example.org?="
 HEADERS = {

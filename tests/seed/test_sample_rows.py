@@ -142,6 +142,7 @@ class Story:
             self._portal,
             self._gate,
             self._signer,
+            self._mails,
             slug="riverside",
             username="cmalek",
             password=password,

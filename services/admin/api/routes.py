@@ -27,8 +27,8 @@ from services.admin.api.staff import (
     update_staff_user,
 )
 from services.admin.api.tokens import create_token
+from services.admin.keys import MAILS
 from services.admin.use_cases import passkeys
-from shared.accounts.own_passkeys import tell_nobody
 from shared.factor_api import factor_routes
 from shared.passkey_api import passkey_routes
 from shared.session_api import session_routes
@@ -42,7 +42,7 @@ def api_routes() -> list[web.RouteDef]:
     return [
         web.post("/api/v1/token", create_token),
         *session_routes("staff"),
-        *passkey_routes("staff", passkeys.sign_in, lambda _: tell_nobody),
+        *passkey_routes("staff", passkeys.sign_in, lambda request: passkeys.told_by(request.app[MAILS])),
         *factor_routes("staff"),
         web.post("/api/v1/clients/search", search_clients),
         web.post("/api/v1/clients", create_client),

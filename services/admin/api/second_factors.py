@@ -7,7 +7,7 @@ from typing import Annotated
 from aiohttp import web
 
 from services.admin.api.auth import staff_of
-from services.admin.keys import CREDENTIALS, WORK
+from services.admin.keys import CREDENTIALS, MAILS, WORK
 from services.admin.use_cases import second_factor
 from services.admin.use_cases.second_factor import NothingToReset
 from shared.accounts.agencies import NotContracted
@@ -56,6 +56,6 @@ async def reset_second_factor_of_staff(request: web.Request) -> web.Response:
     actor = await staff_of(request)
     body = await read_json(request, Reset)
     await second_factor.reset_of_staff(
-        request.app[WORK], actor=actor, staff_user_id=path_id(request), reason=body.reason
+        request.app[WORK], request.app[MAILS], actor=actor, staff_user_id=path_id(request), reason=body.reason
     )
     return no_content()

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from services.admin.keys import GATE, SIGNER, VISITOR, WORK
+from services.admin.keys import GATE, MAILS, SIGNER, VISITOR, WORK
 from services.admin.pages.menus import crumbs_to
 from services.admin.pages.signing_in import enter, sign_in_page
 from services.admin.pages.visitors import (
@@ -18,10 +18,10 @@ from services.admin.pages.visitors import (
     url,
     way_back,
 )
-from services.admin.use_cases.passkeys import sign_in
+from services.admin.use_cases.passkeys import sign_in, told_by
 from shared import passkey_pages
 from shared.accounts import own_passkeys
-from shared.accounts.own_passkeys import TooManyPasskeys, tell_nobody
+from shared.accounts.own_passkeys import TooManyPasskeys
 from shared.accounts.passkey_sign_in import Question
 from shared.errors import BadCredentials, DomainError, InvalidFields
 from shared.http.bodies import path_id
@@ -113,7 +113,9 @@ async def add(request: web.Request) -> web.StreamResponse:
     if form.model is None:
         return await _page(request, Form(form.values, {"": "This did not work. Start again."}, None))
     try:
-        cookie = await passkey_pages.add(request, request[VISITOR].actor, "staff", form.model, tell_nobody)
+        cookie = await passkey_pages.add(
+            request, request[VISITOR].actor, "staff", form.model, told_by(request.app[MAILS])
+        )
     except (InvalidFields, TooManyPasskeys) as error:
         return await _page(request, refused_whole(form, error), error.status)
     return _go_on(request, cookie, "added")
@@ -158,7 +160,9 @@ async def remove(request: web.Request) -> web.StreamResponse:
         return await _page_of_one(request, form)
     actor = request[VISITOR].actor
     try:
-        cookie = await passkey_pages.remove(request, actor, "staff", path_id(request), form.model, tell_nobody)
+        cookie = await passkey_pages.remove(
+            request, actor, "staff", path_id(request), form.model, told_by(request.app[MAILS])
+        )
     except InvalidFields as error:
         return await _page_of_one(request, form.refused(error.errors))
     return _go_on(request, cookie, "removed")

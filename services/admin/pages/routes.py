@@ -21,6 +21,7 @@ from services.admin.pages import (
     signing_in,
     single_sign_on,
     single_sign_on_settings,
+    staff_factor,
     staff_users,
 )
 from services.admin.pages.documents import CHANGES, NO_CASE
@@ -115,6 +116,8 @@ def _staff_routes() -> list[web.RouteDef]:
         web.post(f"{_PERSON}/new-password", staff_users.new_password),
         web.post(f"{_PERSON}/unlock", staff_users.unlock),
         web.post(f"{_PERSON}/sign-out", staff_users.sign_out),
+        web.get(f"{_PERSON}/second-factor", staff_factor.show),
+        web.post(f"{_PERSON}/second-factor", staff_factor.submit),
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
-from services.admin.keys import GATE, SIGNER, VISITOR, WORK
+from services.admin.keys import GATE, MAILS, SIGNER, VISITOR, WORK
 from services.admin.pages.single_sign_on import refusal_in_words
 from services.admin.pages.visitors import (
     DOOR,
@@ -95,11 +95,13 @@ async def submit(request: web.Request) -> web.StreamResponse:
     next_path = way_back(request, form.value("next"))
     if form.model is None:
         return await sign_in_page(request, form, status=422, next_path=next_path)
+    mails = request.app[MAILS]
     try:
         result = await sign_in(
             request.app[WORK],
             request.app[GATE],
             request.app[SIGNER],
+            mails,
             slug=agency.slug,
             username=form.model.username,
             password=form.model.password.get_secret_value(),

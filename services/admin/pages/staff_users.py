@@ -39,6 +39,7 @@ _NOTICES: Final[Mapping[str, str]] = {
     "updated": "The staff user was updated.",
     "new-password": "An e-mail with a new temporary password is on its way.",
     "unlocked": "The staff user is not locked any more.",
+    "factor-removed": "The second step was removed, and the staff user was signed out everywhere.",
     "signed-out": "The staff user was signed out everywhere.",
 }
 _MAILS: Final[Mapping[str, str]] = {
@@ -46,6 +47,8 @@ _MAILS: Final[Mapping[str, str]] = {
     "staff_password_reset": "Password reset",
     "staff_password_changed": "Password was changed",
     "staff_second_factor_changed": "Second step was changed",
+    "staff_passkey_changed": "Passkey was added or removed",
+    "staff_sign_in_refused": "Somebody tried to sign in",
 }
 _STATES: Final[Mapping[str, str]] = {
     "queued": "Waiting to be sent",

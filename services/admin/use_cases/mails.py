@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from services.admin.use_cases.sign_in import subject_of
 from shared.accounts.agencies import Agency
@@ -25,6 +25,7 @@ class StaffMails(PasswordMails[StaffUser]):
     credential: ClassVar[MailName] = "staff_invitation"
     reset_mail: ClassVar[MailName] = "staff_password_reset"
     changed_mail: ClassVar[MailName] = "staff_password_changed"
+    refused_mail: ClassVar[MailName] = "staff_sign_in_refused"
 
     def __init__(self, sealer: Sealer, public_url: str) -> None:
         """``public_url`` is the admin service's own, below which each agency has its pages."""
@@ -44,6 +45,18 @@ class StaffMails(PasswordMails[StaffUser]):
         await self._with_code(
             tx, "staff_second_factor_changed", user, agency, "report", expires_at, detail=CHANGES_IN_WORDS[what]
         )
+
+    async def second_factor_reset(self, tx: Transaction, user: StaffUser, agency: Agency) -> None:
+        """An admin has removed what is asked for besides the password; with a code to say that nobody asked for it."""
+        expires_at, detail = tx.now + REPORT_WITHIN, "An admin removed your second step"
+        await self._with_code(tx, "staff_second_factor_changed", user, agency, "report", expires_at, detail=detail)
+
+    async def passkey_changed(
+        self, tx: Transaction, user: StaffUser, agency: Agency, what: Literal["added", "removed"]
+    ) -> None:
+        """A passkey was added or removed; with a code to say that it was somebody else."""
+        expires_at = tx.now + REPORT_WITHIN
+        await self._with_code(tx, "staff_passkey_changed", user, agency, "report", expires_at, detail=what)
 
     async def _queue(
         self,

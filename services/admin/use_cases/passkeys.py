@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from services.admin.use_cases.mails import StaffMails
 from services.admin.use_cases.sign_in import begin_session
-from shared.accounts import passkey_sign_in, staff
+from shared.accounts import agencies, passkey_sign_in, staff
 from shared.accounts.access import Origin, SignedIn
 from shared.accounts.agencies import Agency
+from shared.accounts.own_passkeys import Tell, What
 from shared.accounts.passkey_owners import Owner
 from shared.errors import NotSignedIn
 from shared.outbox import Transaction, Work
@@ -42,3 +44,14 @@ async def sign_in(
     return await passkey_sign_in.sign_in(
         work, gate, rp, kind="staff", slug=slug, handle=handle, credential=credential, origin=origin, begin=begin
     )
+
+
+def told_by(mails: StaffMails) -> Tell:
+    """Tells the staff user by e-mail, with a way to say that it was somebody else."""
+
+    async def tell(tx: Transaction, owner: Owner, what: What) -> None:
+        user = await staff.by_id(tx.conn, owner.id)
+        if user is not None:
+            await mails.passkey_changed(tx, user, await agencies.by_id(tx.conn, tx.agency_id), what)
+
+    return tell

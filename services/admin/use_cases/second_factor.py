@@ -35,7 +35,12 @@ def factors_of(boxes: Boxes, hasher: PasswordHasher, signer: Signer, mails: Staf
         if user is not None:
             await mails.second_factor_changed(tx, user, agency, what)
 
-    return Factors("staff", boxes, hasher, signer, _begin, tell)
+    async def warn(tx: Transaction, agency: Agency, owner: FactorOwner) -> None:
+        user = await staff.by_id(tx.conn, owner.id)
+        if user is not None:
+            await mails.refused(tx, user, agency, "wrong_codes")
+
+    return Factors("staff", boxes, hasher, signer, _begin, tell, warn)
 
 
 async def _begin(
@@ -82,10 +87,11 @@ async def reset_of_login(
 
 
 @needs(Right.MANAGE_STAFF)
-async def reset_of_staff(work: Work, *, actor: Actor, staff_user_id: UUID, reason: str) -> StaffUser:
+async def reset_of_staff(work: Work, mails: StaffMails, *, actor: Actor, staff_user_id: UUID, reason: str) -> StaffUser:
     """Remove the second factor of a staff user who has lost it, passkeys and all; their sessions end.
 
-    Raises NotFound, NothingToReset, and NotAllowed for one's own: that is removed with the password, by its owner.
+    They are told by e-mail. Raises NotFound, NothingToReset, and NotAllowed for one's own: that is removed with the
+    password, by its owner.
     """
     if staff_user_id == actor.id:
         raise NotAllowed("Remove your own second step under Sign-in Security.")
@@ -98,4 +104,5 @@ async def reset_of_staff(work: Work, *, actor: Actor, staff_user_id: UUID, reaso
         subject = Subject(staff_user_id=user.id)
         await tx.append(StaffSecondFactorReset(username=user.username, reason=reason), subject)
         await access.end_all(tx, "staff", user.username, subject)
+        await mails.second_factor_reset(tx, user, await agencies.by_id(tx.conn, actor.agency_id))
     return user

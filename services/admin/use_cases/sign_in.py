@@ -10,6 +10,7 @@ from shared.accounts.agencies import Agency
 from shared.accounts.factor_owners import of_staff
 from shared.accounts.identity_providers import LocalSignInOff
 from shared.accounts.owners import usable_hash
+from shared.accounts.password_mails import PasswordMails
 from shared.accounts.passwords import (
     PasswordChangeRequired,
     TemporaryPasswordExpired,
@@ -37,6 +38,7 @@ async def sign_in(
     work: Work,
     gate: Gate,
     signer: Signer,
+    mails: PasswordMails[StaffUser],
     *,
     slug: str,
     username: str,
@@ -62,7 +64,7 @@ async def sign_in(
         # Somebody may have made the user inactive, or changed the password, while the hash was being checked.
         current = await staff.lock(tx.conn, user.id if user else NOBODY)
         proved = proved and usable_hash(current) == usable_hash(user)
-        admitted = await _admitted(tx, current, origin, proved=proved)
+        admitted = await _admitted(tx, mails, agency, current, origin, proved=proved)
         result: Outcome = BadCredentials()
         if admitted is not None:
             result = await _go_in(tx, agency, admitted, password, signer=signer, origin=origin, with_cookie=with_cookie)
@@ -103,7 +105,15 @@ async def _refuse_local(work: Work, gate: Gate, agency: Agency, user: StaffUser 
     raise LocalSignInOff
 
 
-async def _admitted(tx: Transaction, user: StaffUser | None, origin: Origin, *, proved: bool) -> StaffUser | None:
+async def _admitted(
+    tx: Transaction,
+    mails: PasswordMails[StaffUser],
+    agency: Agency,
+    user: StaffUser | None,
+    origin: Origin,
+    *,
+    proved: bool,
+) -> StaffUser | None:
     if user is None:
         await tx.append(StaffSessionRefused(username=None, reason="unknown_username"), Subject())
         return None
@@ -115,11 +125,13 @@ async def _admitted(tx: Transaction, user: StaffUser | None, origin: Origin, *, 
         return user
     else:
         await tx.append(_refusal(tx, user), subject)
-        await _count(tx, user, budget)
+        await _count(tx, mails, agency, user, budget)
     return None
 
 
-async def _count(tx: Transaction, user: StaffUser, budget: Budget) -> None:
+async def _count(
+    tx: Transaction, mails: PasswordMails[StaffUser], agency: Agency, user: StaffUser, budget: Budget
+) -> None:
     if usable_hash(user) is None:
         # There was nothing to guess.
         return
@@ -131,6 +143,7 @@ async def _count(tx: Transaction, user: StaffUser, budget: Budget) -> None:
             username=user.username, failures=FAILURES, until=until, known_device=budget.device is not None
         )
         await tx.append(locked, subject_of(user))
+        await mails.refused(tx, user, agency, "wrong_passwords")
 
 
 async def _go_in(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from services.portal.keys import GATE, SIGNER, WORK
+from services.portal.keys import GATE, MAILS, SIGNER, WORK
 from services.portal.use_cases.sign_in import sign_in
 from shared.accounts.agencies import NotContracted
 from shared.accounts.passwords import PasswordChangeRequired, TemporaryPasswordExpired
@@ -33,10 +33,12 @@ async def create_token(request: web.Request) -> web.Response:
     Neither does one begin while a second factor is to be shown, or set up: the token is good for that.
     """
     body = await read_json(request, SignIn)
+    mails = request.app[MAILS]
     result = await sign_in(
         request.app[WORK],
         request.app[GATE],
         request.app[SIGNER],
+        mails,
         slug=body.agency,
         username=body.username,
         password=body.password.get_secret_value(),

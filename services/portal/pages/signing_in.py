@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from services.portal.keys import GATE, SIGNER, WORK
+from services.portal.keys import GATE, MAILS, SIGNER, WORK
 from services.portal.pages.forms import NoFields, SignInForm, read_own_form
 from services.portal.pages.visitors import (
     DOOR,
@@ -61,11 +61,13 @@ async def submit(request: web.Request) -> web.StreamResponse:
     next_path = way_back(request, form.value("next"))
     if form.model is None:
         return sign_in_page(request, form, status=422, next_path=next_path)
+    mails = request.app[MAILS]
     try:
         result = await sign_in(
             request.app[WORK],
             request.app[GATE],
             request.app[SIGNER],
+            mails,
             slug=agency.slug,
             username=form.model.username,
             password=form.model.password.get_secret_value(),

@@ -27,6 +27,7 @@ class Mails(PasswordMails[PortalLogin]):
     credential: ClassVar[MailName] = "temporary_password"
     reset_mail: ClassVar[MailName] = "password_reset"
     changed_mail: ClassVar[MailName] = "password_changed"
+    refused_mail: ClassVar[MailName] = "sign_in_refused"
 
     def __init__(self, sealer: Sealer, portal_base_url: str) -> None:
         self._sealer = sealer

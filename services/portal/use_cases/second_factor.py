@@ -26,7 +26,12 @@ def factors_of(boxes: Boxes, hasher: PasswordHasher, signer: Signer, mails: Mail
         if login is not None:
             await mails.second_factor_changed(tx, login, agency, what)
 
-    return Factors("portal", boxes, hasher, signer, _begin, tell)
+    async def warn(tx: Transaction, agency: Agency, owner: FactorOwner) -> None:
+        login = await portal_logins.by_id(tx.conn, owner.id)
+        if login is not None:
+            await mails.refused(tx, login, agency, "wrong_codes")
+
+    return Factors("portal", boxes, hasher, signer, _begin, tell, warn)
 
 
 async def _begin(

@@ -7,6 +7,7 @@ from shared.accounts.access import Origin, SignedIn
 from shared.accounts.agencies import Agency
 from shared.accounts.factor_owners import of_login
 from shared.accounts.owners import usable_hash
+from shared.accounts.password_mails import PasswordMails
 from shared.accounts.passwords import (
     PasswordChangeRequired,
     TemporaryPasswordExpired,
@@ -30,6 +31,7 @@ async def sign_in(
     work: Work,
     gate: Gate,
     signer: Signer,
+    mails: PasswordMails[PortalLogin],
     *,
     slug: str,
     username: str,
@@ -62,7 +64,7 @@ async def sign_in(
         current = await portal_logins.lock(tx.conn, login.id if login else NOBODY)
         proved = proved and usable_hash(current) == usable_hash(login)
         result = await _decide(
-            tx, agency, current, password, proved=proved, signer=signer, origin=origin, with_cookie=with_cookie
+            tx, mails, agency, current, password, proved=proved, signer=signer, origin=origin, with_cookie=with_cookie
         )
     if isinstance(result, DomainError):
         raise result
@@ -76,6 +78,7 @@ async def sign_in(
 
 async def _decide(
     tx: Transaction,
+    mails: PasswordMails[PortalLogin],
     agency: Agency,
     login: PortalLogin | None,
     password: str,
@@ -94,7 +97,7 @@ async def _decide(
         await tx.append(PortalSessionRefused(username=login.username, reason="locked"), subject_of(login))
         return BadCredentials()
     if not proved:
-        await _count(tx, login, budget)
+        await _count(tx, mails, agency, login, budget)
         return BadCredentials()
     state = login.password_state(tx.now)
     if state == "own":
@@ -130,7 +133,9 @@ async def _admit(
     return await begin_session(tx, agency, login, signer=signer, origin=origin, with_cookie=with_cookie)
 
 
-async def _count(tx: Transaction, login: PortalLogin, budget: Budget) -> None:
+async def _count(
+    tx: Transaction, mails: PasswordMails[PortalLogin], agency: Agency, login: PortalLogin, budget: Budget
+) -> None:
     await tx.append(_refusal(tx, login), subject_of(login))
     if usable_hash(login) is None:
         # There was nothing to guess.
@@ -143,6 +148,7 @@ async def _count(tx: Transaction, login: PortalLogin, budget: Budget) -> None:
             username=login.username, failures=FAILURES, until=until, known_device=budget.device is not None
         )
         await tx.append(locked, subject_of(login))
+        await mails.refused(tx, login, agency, "wrong_passwords")
 
 
 async def begin_session(

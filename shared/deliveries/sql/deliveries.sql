@@ -24,7 +24,7 @@ where portal_login_id = $1 and state in ('queued', 'sending', 'accepted') order 
 -- name: sent_since
 -- How often an e-mail of this kind was asked for.
 select max(created_at) as latest, count(*) as count from mail.deliveries
-where portal_login_id = $1 and mail = $2 and created_at > $3;
+where (portal_login_id = $1 or staff_user_id = $1) and mail = $2 and created_at > $3;
 
 -- name: of_person
 -- A person's deliveries, newest first.
