@@ -325,6 +325,7 @@ def _own_routes(kind: SessionKind, security: _Security, tell_of: TellOf) -> list
 
     return [
         web.get("/api/v1/passkeys", list_passkeys),
-        web.patch("/api/v1/passkeys/{id}", rename_passkey),
+        # An id has the form of an id, so that `options` is none.
+        web.patch("/api/v1/passkeys/{id:[0-9A-Fa-f-]{36}}", rename_passkey),
         web.post("/api/v1/passkeys/{id}/remove", remove_passkey),
     ]

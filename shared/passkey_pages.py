@@ -26,6 +26,7 @@ from shared.http.forms import Form
 from shared.http.times import short_time
 from shared.page_door import PageDoor
 from shared.passkey_api import LONGEST_NAME, QuestionOut, relying_party
+from shared.session_api import read_nothing
 
 PAGE: Final = "passkeys"
 REFUSED: Final = "That passkey is not right, or this login cannot be used. You can sign in with your password."
@@ -110,6 +111,7 @@ def refused_whole(form: Form[Any], error: DomainError) -> Form[Any]:
 
 async def question_for(request: web.Request, door: PageDoor) -> web.Response:
     """What the script of the sign-in page asks for."""
+    await read_nothing(request)
     question = await passkey_sign_in.ask(
         request.app[WORK],
         request.app[GATE],

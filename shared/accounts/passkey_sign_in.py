@@ -166,5 +166,5 @@ def _use(rp: RelyingParty, passkey: Passkey, challenge: Challenge | None, creden
 
 def _refused(kind: SessionKind, username: str | None, reason: Refusal) -> Payload:
     if kind == "staff":
-        return StaffSessionRefused(username=username, reason=reason)
+        return StaffSessionRefused(username=username, reason=reason, how="passkey")
     return PortalSessionRefused(username=username, reason=reason)

@@ -75,7 +75,10 @@ async def test_what_is_wrong_is_refused_alike(
     refused = await sign_in(http, replace(key, **wrong))
     assert (refused.status, refused.json["type"]) == (401, "/problems/bad-credentials")
     username = None if reason == "unknown_passkey" else "nextstep"
-    assert (await town.events())[-1] == ("staff_session.refused", {"username": username, "reason": reason})
+    assert (await town.events())[-1] == (
+        "staff_session.refused",
+        {"username": username, "reason": reason, "how": "passkey"},
+    )
     assert (await sign_in(http, key)).status == 200
 
 

@@ -29,6 +29,7 @@ from shared.actors import system
 from shared.db import Pool
 from shared.deliveries import store as deliveries
 from shared.errors import NotSignedIn
+from shared.events import Subject
 from shared.outbox import Work
 from shared.security.session_limits import ACCESS_TOKEN
 from shared.security.tokens import NEXT_FOR, REPLACED_AFTER, STAFF, Signer
@@ -235,8 +236,7 @@ async def test_a_sealing_key_stays_as_long_as_an_e_mail_waits_for_it(
             tx,
             sealer=processes.sealer,
             mail="password_reset",
-            portal_login_id=uuid4(),
-            client_id=uuid4(),
+            owner=Subject(portal_login_id=uuid4(), client_id=uuid4()),
             recipient="cmalek@client.example",
             context={},
             secret="secret",
