@@ -73,7 +73,7 @@ def test_staff_sign_in_with_their_agencys_provider(
     set_up(window, stack, provider)
     page = other.page
     page.goto(stack.admin("riverside/reports"))
-    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
     other.check("04-sign-in")
     sign_in_there(page, "nextstep", provider)
     # From the provider's site back to the page that was asked for, with both cookies.
