@@ -22,7 +22,7 @@ from shared import actors
 from shared.db import Unavailable
 from shared.deliveries.sealing import CannotOpen, Opener
 from shared.events import Payload
-from shared.events.catalogue import (
+from shared.events.delivery_catalogue import (
     DeliveryAccepted,
     DeliveryCancelled,
     DeliveryDeferred,

@@ -16,7 +16,7 @@ import structlog
 from services.notifier import store
 from services.notifier.delivery import PART
 from shared import actors
-from shared.events.catalogue import DeliveryExpired
+from shared.events.delivery_catalogue import DeliveryExpired
 from shared.outbox import Work
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,7 @@ from uuid import UUID
 from shared.db import Connection, named_queries
 from shared.deliveries.sealing import Sealer
 from shared.events import Subject
-from shared.events.catalogue import DeliveryCancelled, DeliveryQueued, DeliverySuperseded
+from shared.events.delivery_catalogue import DeliveryCancelled, DeliveryQueued, DeliverySuperseded
 from shared.outbox import Transaction
 
 SQL = named_queries(__package__, "sql/deliveries.sql")

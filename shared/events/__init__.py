@@ -2,6 +2,7 @@
 
 from shared.events import (
     catalogue,
+    delivery_catalogue,
     factor_catalogue,
     operator_catalogue,
     passkey_catalogue,
@@ -38,6 +39,7 @@ __all__ = [
     "activity_row",
     "catalogue",
     "change_entry",
+    "delivery_catalogue",
     "factor_catalogue",
     "from_json",
     "known_events",

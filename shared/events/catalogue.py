@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Literal
-from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
@@ -381,58 +380,6 @@ class CaseUpdated(Payload):
     def changed_fields(self) -> Sequence[Change]:
         """The details with old and new value."""
         return self.changes
-
-
-class _DeliveryPayload(Payload):
-    """What every event of a delivery says; never an address or a secret."""
-
-    delivery_id: UUID
-    mail: str
-
-
-@event("delivery.queued")
-class DeliveryQueued(_DeliveryPayload):
-    """An e-mail to the owner of a portal login, or to a staff user, was put in the queue."""
-
-
-@event("delivery.accepted")
-class DeliveryAccepted(_DeliveryPayload):
-    """The mail server took an e-mail over."""
-
-    attempt: int
-
-
-@event("delivery.deferred")
-class DeliveryDeferred(_DeliveryPayload):
-    """An attempt to hand an e-mail over did not succeed; another one will follow."""
-
-    attempt: int
-    outcome: str
-
-
-@event("delivery.failed")
-class DeliveryFailed(_DeliveryPayload):
-    """An e-mail was given up: the mail server refused it for good, or every attempt was used."""
-
-    attempt: int
-    outcome: str
-
-
-@event("delivery.expired")
-class DeliveryExpired(_DeliveryPayload):
-    """An e-mail was not sent before what it carries expired."""
-
-
-@event("delivery.superseded")
-class DeliverySuperseded(_DeliveryPayload):
-    """A newer e-mail took the place of one that was still in the queue."""
-
-
-@event("delivery.cancelled")
-class DeliveryCancelled(_DeliveryPayload):
-    """An e-mail was taken out of the queue: the login was made inactive, or the agency's contract ended."""
-
-    reason: str
 
 
 def yes_no(value: bool) -> str:
