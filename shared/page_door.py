@@ -56,6 +56,10 @@ class PageDoor:
         device = hashlib.sha256(request[_BROWSER_KEY].encode()).digest()
         return replace(origin_of(request), device=device, remembered=self.remembered_digest(request))
 
+    def choice_cookie(self, request: web.Request) -> CookieName:
+        """The name of the cookie that keeps the token for a first password."""
+        return self.cookie(request, "_choice")
+
     def second_step_cookie(self, request: web.Request) -> CookieName:
         """The name of the cookie that keeps the token of a half-done sign-in."""
         return self.cookie(request, "_second_step")

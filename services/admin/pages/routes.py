@@ -14,7 +14,6 @@ from services.admin.pages import (
     menus,
     own_sessions,
     passkeys,
-    passwords,
     searching,
     security_log,
     sign_in_rules,
@@ -26,9 +25,8 @@ from services.admin.pages import (
 )
 from services.admin.pages.documents import CHANGES, NO_CASE
 from services.admin.pages.menus import SECURITY_LOG, SIGN_IN_RULES, SINGLE_SIGN_ON
+from services.admin.pages.passwords import PASSWORD_PAGES
 from services.admin.pages.second_factor import FACTOR_PAGES, SECOND_STEP_PAGES
-from shared.accounts.reports import REPORT_PATH
-from shared.accounts.resets import RESET_PATH
 from shared.passkey_pages import PAGE as PASSKEYS
 
 # As agencies' slugs are; anything else is no address of ours.
@@ -92,16 +90,7 @@ def page_routes() -> list[web.RouteDef]:
 def _account_routes() -> list[web.RouteDef]:
     return [
         web.get(f"{_SLUG}/account", account.show),
-        web.get(f"{_SLUG}/choose-password", passwords.show_choice),
-        web.post(f"{_SLUG}/choose-password", passwords.submit_choice),
-        web.get(f"{_SLUG}/change-password", passwords.show_change),
-        web.post(f"{_SLUG}/change-password", passwords.submit_change),
-        web.get(f"{_SLUG}/forgot-password", passwords.show_forgot),
-        web.post(f"{_SLUG}/forgot-password", passwords.submit_forgot),
-        web.get(f"{_SLUG}/{RESET_PATH}", passwords.show_reset),
-        web.post(f"{_SLUG}/{RESET_PATH}", passwords.submit_reset),
-        web.get(f"{_SLUG}/{REPORT_PATH}", passwords.show_report),
-        web.post(f"{_SLUG}/{REPORT_PATH}", passwords.submit_report),
+        *PASSWORD_PAGES.routes(_SLUG),
     ]
 
 

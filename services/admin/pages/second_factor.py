@@ -9,17 +9,12 @@ from aiohttp import web
 
 from services.admin.keys import VISITOR
 from services.admin.pages.menus import Crumbs, crumbs_to
-from services.admin.pages.visitors import DOOR, agency_of, for_staff, url
+from services.admin.pages.visitors import DOOR, agency_of, for_staff, reader_of, url
 from shared.accounts.access import SessionCookie
-from shared.factor_pages import PAGE, TITLE, FactorPages, Reader
+from shared.factor_pages import PAGE, TITLE, FactorPages
 from shared.second_step_pages import SecondStepPages
 
 _FRAME: Final = "staff.html"
-
-
-def _reader(request: web.Request) -> Reader:
-    visitor = request[VISITOR]
-    return Reader(visitor.actor, visitor.cookie, visitor.agency)
 
 
 def _renew(request: web.Request, cookie: SessionCookie) -> None:
@@ -33,4 +28,4 @@ def _crumbs(request: web.Request, title: str) -> Crumbs:
 
 
 SECOND_STEP_PAGES: Final = SecondStepPages(DOOR, _FRAME, agency_of)
-FACTOR_PAGES: Final = FactorPages(DOOR, _FRAME, for_staff, _reader, _renew, _crumbs)
+FACTOR_PAGES: Final = FactorPages(DOOR, _FRAME, for_staff, reader_of, _renew, _crumbs)

@@ -12,7 +12,6 @@ from services.admin.pages.single_sign_on import refusal_in_words
 from services.admin.pages.visitors import (
     DOOR,
     agency_of,
-    choice_cookie,
     read_own_form,
     session_cookie,
     sign_in_first,
@@ -123,7 +122,7 @@ async def _onwards(
     if isinstance(result, PasswordChangeRequired):
         longer = {"longer": "1"} if result.too_short else {}
         response = see_other(url(request, "choose-password", **longer))
-        choice_cookie(request).set(response, result.token, max_age=result.expires_in)
+        DOOR.choice_cookie(request).set(response, result.token, max_age=result.expires_in)
         return response
     if isinstance(result, SecondFactorRequired):
         return DOOR.ask_second_factor(request, result, next_path)

@@ -13,7 +13,7 @@ from services.admin.keys import AGENCY, VISITOR, WORK
 from services.admin.use_cases import sessions
 from services.admin.visitor import Visitor
 from shared.accounts.agencies import Agency
-from shared.http.cookies import CookieName
+from shared.factor_pages import Reader
 from shared.http.csrf import check_csrf
 from shared.http.forms import Form, read_form
 from shared.page_door import PageDoor
@@ -24,11 +24,6 @@ M = TypeVar("M", bound=BaseModel)
 DOOR: Final = PageDoor("staff", "portico_staff")
 
 session_cookie, url, way_back, sign_in_first = DOOR.cookie, DOOR.url, DOOR.way_back, DOOR.sign_in_first
-
-
-def choice_cookie(request: web.Request) -> CookieName:
-    """The name of the cookie that keeps the token for a first password."""
-    return DOOR.cookie(request, "_choice")
 
 
 async def agency_of(request: web.Request) -> Agency:
@@ -78,6 +73,12 @@ async def read_own_form(request: web.Request, model: type[M]) -> Form[M]:
     form = await read_form(request, model)
     check_csrf(request, form.csrf_token, request[VISITOR].cookie.digest)
     return form
+
+
+def reader_of(request: web.Request) -> Reader:
+    """Whoever is signed in, for the pages that both services have."""
+    visitor = request[VISITOR]
+    return Reader(visitor.actor, visitor.cookie, visitor.agency)
 
 
 def page_context(request: web.Request) -> Mapping[str, Any]:

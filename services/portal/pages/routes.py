@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from services.portal.pages import email_confirmations, home, passkeys, passwords, reports, sessions, signing_in
+from services.portal.pages import email_confirmations, home, passkeys, passwords, sessions, signing_in
+from services.portal.pages.passwords import PASSWORD_PAGES
 from services.portal.pages.second_factor import FACTOR_PAGES, SECOND_STEP_PAGES
 from services.portal.use_cases.email_confirmations import CONFIRM_PATH
-from shared.accounts.reports import REPORT_PATH
-from shared.accounts.resets import RESET_PATH
 from shared.passkey_pages import PAGE as PASSKEYS
 
 # As agencies' slugs are; anything else is no address of ours.
@@ -38,18 +37,9 @@ def page_routes() -> list[web.RouteDef]:
         web.get(f"{_SLUG}/{PASSKEYS}/{{id}}", passkeys.show_one),
         web.post(f"{_SLUG}/{PASSKEYS}/{{id}}/rename", passkeys.rename),
         web.post(f"{_SLUG}/{PASSKEYS}/{{id}}/remove", passkeys.remove),
-        web.get(f"{_SLUG}/choose-password", passwords.show_choice),
-        web.post(f"{_SLUG}/choose-password", passwords.submit_choice),
-        web.get(f"{_SLUG}/change-password", passwords.show_change),
-        web.post(f"{_SLUG}/change-password", passwords.submit_change),
-        web.get(f"{_SLUG}/forgot-password", passwords.show_forgot),
-        web.post(f"{_SLUG}/forgot-password", passwords.submit_forgot),
+        *PASSWORD_PAGES.routes(_SLUG),
         web.get(f"{_SLUG}/forgot-username", passwords.show_forgot_username),
         web.post(f"{_SLUG}/forgot-username", passwords.submit_forgot_username),
-        web.get(f"{_SLUG}/{RESET_PATH}", passwords.show_reset),
-        web.post(f"{_SLUG}/{RESET_PATH}", passwords.submit_reset),
-        web.get(f"{_SLUG}/{REPORT_PATH}", reports.show),
-        web.post(f"{_SLUG}/{REPORT_PATH}", reports.submit),
         web.get(f"{_SLUG}/{CONFIRM_PATH}", email_confirmations.show),
         web.post(f"{_SLUG}/{CONFIRM_PATH}", email_confirmations.submit),
     ]

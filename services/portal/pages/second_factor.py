@@ -8,17 +8,12 @@ from typing import Final
 from aiohttp import web
 
 from services.portal.keys import VISITOR
-from services.portal.pages.visitors import DOOR, agency_of, for_visitors
+from services.portal.pages.visitors import DOOR, agency_of, for_visitors, reader_of
 from shared.accounts.access import SessionCookie
-from shared.factor_pages import FactorPages, Reader
+from shared.factor_pages import FactorPages
 from shared.second_step_pages import SecondStepPages
 
 _FRAME: Final = "portal.html"
-
-
-def _reader(request: web.Request) -> Reader:
-    visitor = request[VISITOR]
-    return Reader(visitor.actor, visitor.cookie, visitor.me.agency)
 
 
 def _renew(request: web.Request, cookie: SessionCookie) -> None:
@@ -30,4 +25,4 @@ def _no_crumbs(request: web.Request, title: str) -> None:
 
 
 SECOND_STEP_PAGES: Final = SecondStepPages(DOOR, _FRAME, agency_of)
-FACTOR_PAGES: Final = FactorPages(DOOR, _FRAME, for_visitors, _reader, _renew, _no_crumbs)
+FACTOR_PAGES: Final = FactorPages(DOOR, _FRAME, for_visitors, reader_of, _renew, _no_crumbs)

@@ -9,7 +9,6 @@ from services.portal.pages.forms import NoFields, SignInForm, read_own_form
 from services.portal.pages.visitors import (
     DOOR,
     agency_of,
-    choice_cookie,
     session_cookie,
     sign_in_first,
     url,
@@ -81,7 +80,7 @@ async def submit(request: web.Request) -> web.StreamResponse:
     if isinstance(result, PasswordChangeRequired):
         longer = {"longer": "1"} if result.too_short else {}
         response = see_other(url(request, "choose-password", **longer))
-        choice_cookie(request).set(response, result.token, max_age=result.expires_in)
+        DOOR.choice_cookie(request).set(response, result.token, max_age=result.expires_in)
         return response
     if isinstance(result, SecondFactorRequired):
         return DOOR.ask_second_factor(request, result, next_path)

@@ -13,17 +13,12 @@ from services.portal.use_cases import sessions
 from services.portal.visitor import Visitor
 from shared.accounts.agencies import Agency
 from shared.errors import NotSignedIn
-from shared.http.cookies import CookieName
+from shared.factor_pages import Reader
 from shared.page_door import PageDoor
 
 DOOR: Final = PageDoor("portal", "portico_portal")
 
 session_cookie, url, way_back, sign_in_first = DOOR.cookie, DOOR.url, DOOR.way_back, DOOR.sign_in_first
-
-
-def choice_cookie(request: web.Request) -> CookieName:
-    """The name of the cookie that keeps the token for a first password."""
-    return DOOR.cookie(request, "_choice")
 
 
 async def agency_of(request: web.Request) -> Agency:
@@ -61,6 +56,12 @@ def for_visitors(handler: Handler) -> Handler:
         return await handler(request)
 
     return guarded
+
+
+def reader_of(request: web.Request) -> Reader:
+    """Whoever is signed in, for the pages that both services have."""
+    visitor = request[VISITOR]
+    return Reader(visitor.actor, visitor.cookie, visitor.me.agency)
 
 
 def page_context(request: web.Request) -> Mapping[str, Any]:
