@@ -54,7 +54,13 @@ async def test_no_secret_is_among_a_process_arguments(stage: Stage) -> None:
 def running() -> Iterator[subprocess.Popen[bytes]]:
     """A bench in the middle of its work."""
     command = [sys.executable, "-m", "ops.bench", "latency", "--seconds", "60"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # A shell has what it starts in the background ignore this signal, the tests among it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     yield process
     process.kill()
     process.wait()
