@@ -54,12 +54,7 @@ def page_routes() -> list[web.RouteDef]:
         web.post(f"{_SLUG}/{own_sessions.PAGE}/end", own_sessions.end_one),
         web.post(f"{_SLUG}/{own_sessions.PAGE}/end-others", own_sessions.end_others),
         *_account_routes(),
-        web.get(f"{_SLUG}/{PASSKEYS}", passkeys.show),
-        web.post(f"{_SLUG}/{PASSKEYS}", passkeys.add),
-        web.post(f"{_SLUG}/{PASSKEYS}/new", passkeys.begin),
-        web.get(f"{_SLUG}/{PASSKEYS}/{{id}}", passkeys.show_one),
-        web.post(f"{_SLUG}/{PASSKEYS}/{{id}}/rename", passkeys.rename),
-        web.post(f"{_SLUG}/{PASSKEYS}/{{id}}/remove", passkeys.remove),
+        *_passkey_routes(),
         web.get(f"{_SLUG}/admissions", menus.admissions_menu),
         web.get(f"{_SLUG}/reports", menus.reports_menu),
         web.get(f"{_SLUG}/administration", menus.administration_menu),
@@ -120,4 +115,15 @@ def _single_sign_on_routes() -> list[web.RouteDef]:
         web.post(settings, single_sign_on_settings.save),
         web.post(f"{settings}/test", single_sign_on_settings.test),
         web.post(f"{settings}/remove", single_sign_on_settings.remove),
+    ]
+
+
+def _passkey_routes() -> list[web.RouteDef]:
+    return [
+        web.get(f"{_SLUG}/{PASSKEYS}", passkeys.show),
+        web.post(f"{_SLUG}/{PASSKEYS}", passkeys.add),
+        web.post(f"{_SLUG}/{PASSKEYS}/new", passkeys.begin),
+        web.get(f"{_SLUG}/{PASSKEYS}/{{id}}", passkeys.show_one),
+        web.post(f"{_SLUG}/{PASSKEYS}/{{id}}/rename", passkeys.rename),
+        web.post(f"{_SLUG}/{PASSKEYS}/{{id}}/remove", passkeys.remove),
     ]

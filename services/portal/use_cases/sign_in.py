@@ -68,12 +68,18 @@ async def sign_in(
         )
     if isinstance(result, DomainError):
         raise result
-    if not isinstance(result, PasswordChangeRequired) and login is not None and login.password_hash is not None:
-        renewed = await gate.renewed(login.password_hash, password)
-        if renewed is not None:
-            async with work.pool.transaction(agency.id) as conn:
-                await portal_logins.renew_hash(conn, login.id, login.password_hash, renewed)
+    if not isinstance(result, PasswordChangeRequired) and login is not None:
+        await _renew_hash(work, gate, agency, login, password)
     return result
+
+
+async def _renew_hash(work: Work, gate: Gate, agency: Agency, login: PortalLogin, password: str) -> None:
+    if login.password_hash is None:
+        return
+    renewed = await gate.renewed(login.password_hash, password)
+    if renewed is not None:
+        async with work.pool.transaction(agency.id) as conn:
+            await portal_logins.renew_hash(conn, login.id, login.password_hash, renewed)
 
 
 async def _decide(
