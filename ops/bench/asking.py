@@ -33,6 +33,10 @@ class Connection:
     async def __aexit__(self, *_: object) -> None:
         self._close()
 
+    async def open(self) -> None:
+        """Connect before there is anything to ask. Raises OSError."""
+        self._streams = await asyncio.open_connection(*self._where)
+
     async def ask(self, request: bytes) -> Answered:
         """Send a whole request. Raises OSError and EOFError when the connection is lost."""
         reader, writer = self._streams or await asyncio.open_connection(*self._where)

@@ -21,10 +21,13 @@ async def flood(bench: Bench, told: Mapping[str, Any]) -> None:
     due: asyncio.Queue[int] = asyncio.Queue()
     statuses: Counter[str] = Counter()
     silent = 0
+    connected = asyncio.Semaphore(0)
 
     async def work() -> None:
         nonlocal silent
         async with Connection(told["host"], told["port"]) as connection:
+            await connection.open()
+            connected.release()
             while True:
                 number = await due.get()
                 try:
@@ -37,6 +40,9 @@ async def flood(bench: Bench, told: Mapping[str, Any]) -> None:
                 due.task_done()
 
     workers = [asyncio.create_task(work()) for _ in range(_MOST_AT_ONCE)]
+    # As a gateway has them: kept, not made for each attempt.
+    for _ in workers:
+        await connected.acquire()
     await bench.ready()
     started, sent, late = time.perf_counter(), 0, 0
     while (passed := time.perf_counter() - started) < told["seconds"]:

@@ -51,6 +51,23 @@ async def measure(progress: Progress, options: Options) -> Part:
     return Part("hashing", (figure,))
 
 
+async def alone_at_once(threads: int, hashes: int) -> float:
+    """How many verifications a second argon2id reaches by itself on so many threads."""
+    hasher = PasswordHasher(threads=1)
+    stored = (await hasher.hash(_PASSWORD)).encode()
+    hasher.close()
+    raw = passwords.normalized(_PASSWORD)
+
+    def one_thread() -> None:
+        for _ in range(hashes):
+            argon2id.verify(stored, raw)
+
+    async def all_threads() -> None:
+        await asyncio.gather(*(asyncio.to_thread(one_thread) for _ in range(threads)))
+
+    return threads * hashes / await _timed(all_threads)
+
+
 async def _timed(work: Callable[[], Awaitable[object]]) -> float:
     started = time.perf_counter()
     await work()

@@ -26,7 +26,7 @@ from shared.outbox import Work
 from shared.security.passwords import PasswordHasher
 
 AGENCY: Final = "bench1"
-_PASSWORD: Final = "a password for the bench"  # noqa: S105 - of nobody
+PASSWORD: Final = "a password for the bench"  # noqa: S105 - of nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ async def _people(database: Database, logins: int) -> str:
     await add_agencies(database, [agency_id])
     client = Client(uuid4(), "100007", "Catherine", "Malek", date(1966, 3, 7), False, {}, 1, now)
     hasher = PasswordHasher(threads=1)
-    stored = await hasher.hash(_PASSWORD)
+    stored = await hasher.hash(PASSWORD)
     hasher.close()
     found = [_login(client, number) for number in range(logins)]
     admin, own = [await Pool.open(database.url_of(role), size=1) for role in ("admin", "portal")]

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 from ops.bench.figures import Figure, Part, Target, percentile
-from ops.bench.portal import AGENCY, Portal, portal
+from ops.bench.hashing import alone_at_once
+from ops.bench.portal import AGENCY, PASSWORD, Portal, portal
 from ops.bench.processes import memory_of
 from ops.bench.stage import Child, Options, Stage, start_together
 from ops.stack.ports import LOOPBACK
+from shared.security.passwords import usual_threads
 
 _LOGINS: Final = 200
 _PEOPLE: Final = 8
 _PAUSE: Final = 0.1
 _LOOK_AGAIN: Final = 0.25
+_ENTERING: Final = 16
+_HASHES: Final = 100
 _WARM_UP_SECONDS: Final = 1.0
 _MOST_GROWTH_MIB: Final = 60.0
 _WRONG: Final = "answered otherwise than 401, or than 429 or 503 with Retry-After"
@@ -25,7 +30,7 @@ _WRONG: Final = "answered otherwise than 401, or than 429 or 503 with Retry-Afte
 async def measure(stage: Stage, options: Options) -> Part:
     """The same people looking at the same page, first alone, then with ``rate`` sign-ins a second beside them."""
     async with (
-        stage.steps("sign-ins", 3) as steps,
+        stage.steps("sign-ins", 4) as steps,
         stage.database("bench_sign_ins") as database,
         portal(stage, database, _LOGINS) as found,
     ):
@@ -33,12 +38,16 @@ async def measure(stage: Stage, options: Options) -> Part:
         steps.done()
         idle = await _visits(stage, found, max(1.0, options.seconds / 2))
         steps.done()
+        entering = await _sign_ins(stage, found, max(1.0, options.seconds / 4))
+        alone = await alone_at_once(usual_threads(), _HASHES)
+        steps.done()
         before = memory_of([found.pid]).own
         async with _highest_memory(found.pid) as highest, _flood(stage, found, options) as flood:
             busy = await _visits(stage, found, float(options.seconds), beside=flood)
             told = await flood.hear()
         steps.done()
-    return _part(idle, busy, told, options, before, highest[0])
+    part = _part(idle, busy, told, options, before, highest[0])
+    return replace(part, figures=(_entering(entering, alone), *part.figures))
 
 
 async def _visits(stage: Stage, found: Portal, seconds: float, *, beside: Child | None = None) -> Mapping[str, Any]:
@@ -55,6 +64,31 @@ async def _visits(stage: Stage, found: Portal, seconds: float, *, beside: Child 
     ) as child:
         await start_together([child, *([beside] if beside else [])])
         return await child.hear()
+
+
+async def _sign_ins(stage: Stage, found: Portal, seconds: float) -> Mapping[str, Any]:
+    async with stage.child(
+        "ops.bench.child_enter",
+        host=LOOPBACK,
+        port=found.port,
+        agency=AGENCY,
+        logins=_LOGINS,
+        password=PASSWORD,
+        people=_ENTERING,
+        seconds=seconds,
+    ) as child:
+        await start_together([child])
+        return await child.hear()
+
+
+def _entering(told: Mapping[str, Any], alone: float) -> Figure:
+    return Figure(
+        *("sign-ins with the right password", told["entered"] / told["seconds"], "a second"),
+        f"{_ENTERING} at a time, {told['refused']} refused",
+        alone,
+        f"argon2id alone, threads: {usual_threads()}",
+        target=Target("ratio", ">=", 0.85),
+    )
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ Unavailable: tuple[type[BaseException], ...] = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
     asyncpg.InterfaceError,
     ConnectionError,
     OSError,
@@ -36,6 +37,9 @@ _SILENT_TRANSACTION: Final = "20s"
 
 # Whoever lets people into a lane lets in a bounded number, who may wait longer than others for their turn.
 _LANE_SECONDS: Final = 20.0
+# For as long all others in the lane wait too.
+_LOCK_IN_A_LANE: Final = "3s"
+_SET: Final = "select set_config(name, value, true) from unnest($1::text[], $2::text[]) as given(name, value)"
 _LANE: ContextVar[asyncio.Semaphore | None] = ContextVar("lane", default=None)
 
 
@@ -99,8 +103,11 @@ class Pool:
             async with asyncio.timeout(self._acquire_timeout):
                 await stack.enter_async_context(self._turns)
             async with self._pool.acquire(timeout=self._acquire_timeout) as conn, conn.transaction():
-                if agency_id is not None:
-                    await conn.execute("select set_config('app.agency_id', $1, true)", str(agency_id))
+                settings = {} if agency_id is None else {"app.agency_id": str(agency_id)}
+                if lane is not None:
+                    settings["lock_timeout"] = _LOCK_IN_A_LANE
+                if settings:
+                    await conn.execute(_SET, list(settings), list(settings.values()))
                 yield conn
 
     async def check(self) -> None:

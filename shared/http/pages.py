@@ -46,6 +46,8 @@ def setup_pages(
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # A service's templates stay as they are while it runs: no look at the disk for each page.
+        auto_reload=False,
         filters=dict(filters or {}),
     )
     app[STATIC] = StaticFiles(files(package) / folder for package, folder in [(_SHARED, "static"), *static])

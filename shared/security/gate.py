@@ -17,8 +17,10 @@ W = TypeVar("W")
 T = TypeVar("T")
 P = ParamSpec("P")
 
-# Of ten connections: however many are at the door, people who are signed in find one free.
-_TRANSACTIONS_AT_ONCE: Final = 3
+# Of ten connections: however many are at the door, people who are signed in find one free. Strangers and those who
+# bring a browser's cookie do not wait for one another.
+_MOST_OF_STRANGERS: Final = 4
+_OF_BROWSERS: Final = 2
 
 
 class Gate:
@@ -27,7 +29,9 @@ class Gate:
     def __init__(self, hasher: PasswordHasher, throttle: Throttle) -> None:
         self._hasher = hasher
         self._throttle = throttle
-        self._lane = asyncio.Semaphore(_TRANSACTIONS_AT_ONCE)
+        # Reading for more sign-ins at once than can be hashed would only make the queue before the hashes longer.
+        self._strangers = asyncio.Semaphore(min(_MOST_OF_STRANGERS, hasher.threads))
+        self._browsers = asyncio.Semaphore(_OF_BROWSERS)
         self._inside = 0
 
     async def proves(self, stored: str | None, password: str, *, address: str | None, known: bool) -> bool:
@@ -102,7 +106,7 @@ class Gate:
             raise Busy
         self._inside += 1
         try:
-            with in_lane(self._lane):
+            with in_lane(self._strangers if stranger else self._browsers):
                 yield
         finally:
             self._inside -= 1

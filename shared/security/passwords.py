@@ -29,6 +29,8 @@ _TODAYS: Final = f"$argon2id$v=19$m={MEMORY_BYTES // 1024},t={OPERATIONS},p=1$"
 # About two seconds of queue at a hundred hashes a second on one thread; what comes later is told to come again.
 QUEUE_PER_THREAD: Final = 100
 
+# So many waiting for one thread are more than people make who know their passwords.
+_A_CROWD_PER_THREAD: Final = 10
 _NICENESS: Final = 10
 
 # Letters and digits that are not mistaken for one another when a person types them from a phone's screen.
@@ -45,13 +47,23 @@ class PasswordHasher:
     def __init__(self, threads: int | None = None, *, blocklist: Blocklist | None = None) -> None:
         """``blocklist``: passwords that nobody may choose, besides those of the list that comes with Portico."""
         self._blocklist = blocklist
-        self._threads = threads or max(1, (os.cpu_count() or 2) - 1)
+        self._threads = threads or usual_threads()
         self._limit = self._threads * (QUEUE_PER_THREAD + 1)
+        self._crowd = self._threads * _A_CROWD_PER_THREAD
         self._executor = ThreadPoolExecutor(
             self._threads, thread_name_prefix="argon2id", initializer=_leave_the_loop_its_turn
         )
+        self._executor_of_crowds = ThreadPoolExecutor(
+            self._threads, thread_name_prefix="argon2id-crowd", initializer=_leave_others_all_they_need
+        )
+        self._at_once = threading.Semaphore(self._threads)
         self._waiting = 0
         self._decoy = _hash(secrets.token_urlsafe(16))
+
+    @property
+    def threads(self) -> int:
+        """How many are computed at once."""
+        return self._threads
 
     @property
     def most(self) -> int:
@@ -82,21 +94,39 @@ class PasswordHasher:
     async def _in_pool(self, work: Callable[[], T]) -> T:
         if self._waiting >= self._limit:
             raise Busy
+        executor = self._executor if self._waiting < self._crowd else self._executor_of_crowds
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+            return await asyncio.get_running_loop().run_in_executor(executor, self._in_turn, work)
         finally:
             self._waiting -= 1
+
+    def _in_turn(self, work: Callable[[], T]) -> T:
+        with self._at_once:
+            return work()
 
     def close(self) -> None:
         """Let the threads end."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+        self._executor_of_crowds.shutdown(wait=False, cancel_futures=True)
+
+
+def usual_threads() -> int:
+    """All cores but the one that answers people."""
+    return max(1, (os.cpu_count() or 2) - 1)
 
 
 def _leave_the_loop_its_turn() -> None:
     # Where cores are few, hashing must not slow down those who are signed in. Only Linux takes a thread for a process.
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+
+
+def _leave_others_all_they_need() -> None:
+    # A nice thread still ends its slice of some milliseconds before others get the core, at each step of a page: an
+    # idle one gives way at once. Never for a few who sign in: beside something that keeps on computing it hardly runs.
+    if sys.platform == "linux":
+        os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
 
 
 def normalized(password: str) -> bytes:

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from shared.accounts.access import Origin
 from shared.db import Pool
-from shared.db.pool import in_lane
+from shared.db.pool import Unavailable, in_lane
 from shared.errors import Busy
 from shared.security import throttle
 from shared.security.gate import Gate, at_the_gate
@@ -99,3 +99,45 @@ async def test_one_address_that_had_too_many_shuts_nobody_else_out(gate: Gate) -
         await gate.admit("203.0.113.7")
     with gate.turn(stranger=True):
         await gate.admit("203.0.113.8")
+
+
+async def test_strangers_and_browsers_do_not_wait_for_one_another(
+    gate: Gate, hasher: PasswordHasher, database: Database
+) -> None:
+    pool = await Pool.open(database.url("portico_admin"), size=9, acquire_timeout=2)
+    inside, done = {True: 0, False: 0}, asyncio.Event()
+
+    async def sign_in(stranger: bool) -> None:
+        with gate.turn(stranger=stranger):
+            async with pool.transaction(None):
+                inside[stranger] += 1
+                await done.wait()
+
+    waiting = [asyncio.create_task(sign_in(stranger)) for stranger in [True] * 6 + [False] * 6]
+    try:
+        async with asyncio.timeout(5):
+            while inside != {True: hasher.threads, False: 2}:
+                await asyncio.sleep(0.01)
+    finally:
+        done.set()
+        await asyncio.gather(*waiting)
+        await pool.close()
+
+
+async def test_who_waits_for_a_row_in_a_lane_gives_the_place_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.db.pool._LOCK_IN_A_LANE", "50ms")
+    pool = await Pool.open(database.url("portico_admin"), size=3)
+    lock = "select pg_advisory_xact_lock(4711)"
+    try:
+        async with pool.transaction(None) as conn:
+            await conn.execute(lock)
+            with pytest.raises(Unavailable), in_lane(asyncio.Semaphore(1)):
+                async with pool.transaction(None) as other:
+                    await other.execute(lock)
+        # The setting went with its transaction.
+        async with pool.transaction(None) as conn:
+            assert await conn.fetchval("show lock_timeout") == "0"
+    finally:
+        await pool.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 
 import pytest
 
@@ -54,3 +56,26 @@ async def test_no_part_of_a_password_is_cut_off(hasher: PasswordHasher, password
     stored = await hasher.hash(password)
     assert await hasher.verify(stored, password)
     assert not await hasher.verify(stored, password[:-1])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes a thread for a process")
+async def test_a_crowd_is_hashed_in_the_time_that_nobody_else_needs() -> None:
+    hasher = PasswordHasher(threads=1)
+    policies: list[int] = []
+    running = most = 0
+
+    def look() -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        policies.append(os.sched_getscheduler(0))
+        running -= 1
+
+    try:
+        await hasher._in_pool(look)
+        assert policies == [os.SCHED_OTHER], "one person's password need not wait for the machine to be idle"
+        await asyncio.gather(*(hasher._in_pool(look) for _ in range(60)))
+    finally:
+        hasher.close()
+    assert policies.count(os.SCHED_IDLE) == 50
+    assert most == 1, "still one at a time: each takes 19 MiB"
