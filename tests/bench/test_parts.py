@@ -119,7 +119,12 @@ async def test_hashing_compares_the_pool_with_one_thread(progress: Progress) -> 
 async def test_sign_ins_tells_what_a_flood_does_to_people_and_what_it_is_told(stage: Stage) -> None:
     part = await sign_ins.measure(stage, TINY)
     found = by_name(part)
-    assert {str(figure.target) for figure in found.values() if figure.target} == {"ratio >= 0.85", "ratio < 5", "<= 0", "<= 60"}
+    assert {str(figure.target) for figure in found.values() if figure.target} == {
+        "ratio >= 0.85",
+        "ratio < 5",
+        "<= 0",
+        "<= 60",
+    }
     assert found["sign-ins with the right password"].ours > 0
     assert found["sign-ins with the right password"].size.endswith(" 0 refused")
     assert found["page, p99"].ours > 0

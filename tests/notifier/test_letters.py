@@ -25,7 +25,7 @@ EXPIRES = datetime(2026, 11, 27, 14, 30, tzinfo=UTC)
 TOKEN = "0123456789abcdef0123456789abcdef.AbCdEfGhIjKlMnOpQrStUvWxYz0123456789_-AbCdE"
 TO_STAFF = (
     *("staff_invitation", "staff_password_reset", "staff_password_changed", "staff_second_factor_changed"),
-    *("staff_passkey_changed", "staff_sign_in_refused"),
+    *("staff_passkey_changed", "staff_sign_in_refused", "staff_email_changed"),
 )
 MAILS = (
     *("temporary_password", "password_reset", "password_changed", "username", "email_changed"),
@@ -181,7 +181,11 @@ def test_mails_to_staff_speak_of_their_own_pages(name: str) -> None:
 
 def test_the_codes_of_staff_lead_to_the_staff_pages() -> None:
     staff = words(secret=TOKEN, portal_url="https://staff.example.org/riverside/")
-    for name, page in (("staff_password_reset", "reset"), ("staff_password_changed", "not-me")):
+    for name, page in (
+        ("staff_password_reset", "reset"),
+        ("staff_password_changed", "not-me"),
+        ("staff_email_changed", "not-me"),
+    ):
         mail = sent(name, of=staff)
         assert f"https://staff.example.org/riverside/{page}#token={TOKEN}" in mail.text.split()
         assert TOKEN in mail.text.split()

@@ -46,6 +46,7 @@ _MAILS: Final[Mapping[str, str]] = {
     "staff_invitation": "Temporary password",
     "staff_password_reset": "Password reset",
     "staff_password_changed": "Password was changed",
+    "staff_email_changed": "E-mail address was changed",
     "staff_second_factor_changed": "Second step was changed",
     "staff_passkey_changed": "Passkey was added or removed",
     "staff_sign_in_refused": "Somebody tried to sign in",

@@ -39,6 +39,10 @@ class StaffMails(PasswordMails[StaffUser]):
             raise ValueError("the staff user has no temporary password")
         await self._queue(tx, "staff_invitation", user, agency, secret=temporary_password, expires_at=expires_at)
 
+    async def email_changed(self, tx: Transaction, before: StaffUser, agency: Agency) -> None:
+        """An admin has put in another address: to the one of ``before``, with a code to lock the door."""
+        await self._with_code(tx, "staff_email_changed", before, agency, "report", tx.now + REPORT_WITHIN)
+
     async def second_factor_changed(self, tx: Transaction, user: StaffUser, agency: Agency, what: FactorChange) -> None:
         """What is asked for besides the password was changed; with a code to say that it was somebody else."""
         expires_at = tx.now + REPORT_WITHIN

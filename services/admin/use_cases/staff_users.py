@@ -185,16 +185,29 @@ async def update(
         after = _changed(before, change)
         _refuse(actor, admins, before, after, change)
         withdrawn = await _withdraw_mail(tx, before, after)
+        agency = await agencies.by_id(tx.conn, actor.agency_id)
         if password is not None and _wants_password(before, after, change, withdrawn=withdrawn, tx=tx):
-            agency = await agencies.by_id(tx.conn, actor.agency_id)
             after = _given(after, password, agency, tx)
             after = await _write(tx, before, after)
             await mails.invitation(tx, after, password.secret, agency)
+            await _tell_old_address(tx, mails, before, after, agency)
             return after
         if (change.reset_password or withdrawn) and not after.active:
             # They get another one when they are made active again.
             after = replace(after, password_hash=None, temporary_password_hash=None, temporary_password_expires_at=None)
-        return before if after == before else await _write(tx, before, after)
+        if after == before:
+            return before
+        after = await _write(tx, before, after)
+        await _tell_old_address(tx, mails, before, after, agency)
+        return after
+
+
+async def _tell_old_address(
+    tx: Transaction, mails: StaffMails, before: StaffUser, after: StaffUser, agency: Agency
+) -> None:
+    # At the old one, somebody has shown to read e-mails who chose a password; before that it may have been a slip.
+    if before.email != after.email and before.active and before.password_state(tx.now) == "own":
+        await mails.email_changed(tx, before, agency)
 
 
 def _changed(user: StaffUser, change: StaffChange) -> StaffUser:
