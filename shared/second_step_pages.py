@@ -72,6 +72,7 @@ class SecondStepPages:
         return [
             web.get(f"{slug}/{SECOND_STEP}", self.show),
             web.post(f"{slug}/{SECOND_STEP}", self.submit),
+            *(web.get(f"{slug}/{SECOND_STEP}/{step}", self.show) for step in ("set-up", "confirm")),
             web.post(f"{slug}/{SECOND_STEP}/set-up", self.begin),
             web.post(f"{slug}/{SECOND_STEP}/confirm", self.confirm),
         ]

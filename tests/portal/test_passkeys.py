@@ -635,6 +635,22 @@ async def test_the_page_of_one_renames_and_removes(portal: Portal, town: Town, p
     assert (await portal.get(path)).status == 404
 
 
+async def test_where_a_form_is_answered_there_is_a_page_without_it_too(
+    portal: Portal, town: Town, phone: Phone
+) -> None:
+    await page_with_passkey(portal, town, phone)
+    [row] = await town.rows("select id from accounts.passkeys")
+    for path, words in (
+        ("passkeys/new", "Add a passkey"),
+        (f"passkeys/{row['id']}/rename", "Passkey: "),
+        (f"passkeys/{row['id']}/remove", "Remove this passkey"),
+        ("sign-in-security/app/confirm", "You will need an authenticator app"),
+    ):
+        assert words in await text(portal, path), path
+    portal.http.session.cookie_jar.clear()
+    assert "Forgot your password?" in await text(portal, "sign-in/passkey")
+
+
 async def test_with_ten_the_page_offers_no_further_one(portal: Portal, town: Town) -> None:
     await town.own()
     token = (await tokens_of(portal))["access_token"]
