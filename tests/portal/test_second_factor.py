@@ -672,6 +672,9 @@ async def test_a_representative_sets_an_app_up_by_the_pages(portal: Portal, town
         await portal.post("/riverside/second-factor/confirm", {**form, "code": app.wrong_code()}), 422
     )
     assert seed_in(again) == seed_in(page)
+    assert "or use a recovery code" not in again, "there are none yet"
+    for address in ("set-up", "confirm"):
+        assert "Set up an app first" in await page_of(await portal.get(f"/riverside/second-factor/{address}"))
     shown = await page_of(await portal.post("/riverside/second-factor/confirm", {**form, "code": app.code()}))
     assert len(codes_in(shown)) == RECOVERY_CODES
     assert "/riverside/activity" in shown
