@@ -698,6 +698,7 @@ async def test_pages_make_new_codes_and_remove_the_app(portal: Portal, town: Tow
     await sign_in_page(portal)
     _, codes = await set_up_by_pages(portal, clock)
     asking = await page_of(await portal.get("/riverside/sign-in-security/recovery-codes"))
+    assert "no device is remembered any more" in asking
     form = {"csrf_token": csrf_of(asking), "current_password": OWN_PASSWORD}
     made = await page_of(await portal.post("/riverside/sign-in-security/recovery-codes", form))
     assert not set(codes_in(made)) & set(codes)
