@@ -318,6 +318,7 @@ async def test_a_passkey_is_enough_where_the_agency_asks_for_a_second_step(
     await sign_in_page(portal)
     page = await text(portal, "second-factor")
     assert "Use your passkey" in page
+    assert "<p data-passkey-missing>This browser cannot use it here." in page, "for browsers without a script alone"
     assert 'name="code"' not in page
     assert (await phone.sign_in()).status == 200
     await staff_factors.reset_of_login(
