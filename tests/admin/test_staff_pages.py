@@ -107,6 +107,8 @@ async def test_what_is_wrong_stands_beside_the_fields(office: Browser, boss: Api
     wrong = await pressed(office, page, "staff/new", display_name="", username="no", email="nobody")
     assert wrong.status == 422
     assert len(wrong.errors) == 3
+    in_order = [wrong.summary.index(f"{label}: ") for label in ("Name", "Username", "E-mail")]
+    assert in_order == sorted(in_order), "as on the page"
     assert wrong.form()["username"] == "no"
     taken = await pressed(
         office, page, "staff/new", display_name="Nora Two", username="Nora", email="two@example.org", role="staff"
