@@ -316,7 +316,7 @@ async def test_that_was_not_me(http: Http, office: Browser, town: Town) -> None:
     assert refused.status == 401
     await office.sign_in("boss")
     words = (await office.get(await person(town, "nextstep"))).words
-    assert "said on 3/2/2026 10:00 AM that somebody else had changed the password." in words
+    assert "said on 3/2/2026 10:00 AM that a change, or an attempt to sign in, was not theirs." in words
     assert "NextStep Solutions Reported nextstep" in (await office.get("staff")).words
 
 
