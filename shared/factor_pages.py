@@ -126,11 +126,14 @@ class FactorPages:
     def routes(self, slug: str) -> list[web.RouteDef]:
         """Below an agency's address."""
         asking = [web.get(f"{slug}/{page.path}", self.guard(self._asks(page))) for page in (APP, CODES, REMOVE)]
+        confirm = f"{slug}/{APP.path}/confirm"
         return [
             web.get(f"{slug}/{PAGE}", self.guard(self.show)),
             *asking,
             web.post(f"{slug}/{APP.path}", self.guard(self.begin)),
-            web.post(f"{slug}/{APP.path}/confirm", self.guard(self.confirm)),
+            # A session may run out below the recovery codes: their address begins again.
+            web.get(confirm, self.guard(self._asks(APP))),
+            web.post(confirm, self.guard(self.confirm)),
             web.post(f"{slug}/{CODES.path}", self.guard(self.new_codes)),
             web.post(f"{slug}/{REMOVE.path}", self.guard(self.remove)),
             web.post(f"{slug}/{PAGE}/forget", self.guard(self.forget)),

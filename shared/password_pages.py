@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 
 from shared.accounts.access import SignedIn
 from shared.accounts.agencies import Agency
-from shared.accounts.passwords import PasswordChangeExpired, ResetExpired
+from shared.accounts.passwords import Chooser, PasswordChangeExpired, ResetExpired
 from shared.accounts.reports import REPORT_PATH, ReportExpired
 from shared.accounts.resets import RESET_PATH
 from shared.accounts.second_steps import SecondFactorRequired
@@ -41,7 +41,7 @@ class PasswordCases(Protocol):
     def least_of(self) -> Callable[..., Awaitable[int]]: ...  # noqa: D102
 
     @property
-    def least_by_token(self) -> Callable[..., Awaitable[int]]: ...  # noqa: D102
+    def chooser(self) -> Callable[..., Awaitable[Chooser]]: ...  # noqa: D102
 
     @property
     def forgot(self) -> Callable[..., Awaitable[None]]: ...  # noqa: D102
@@ -114,15 +114,16 @@ class PasswordPages:
         return await self._choice_page(request, token, None)
 
     async def _choice_page(self, request: web.Request, token: str, form: Form[NewPasswordForm] | None) -> web.Response:
-        least = await self.cases.least_by_token(request.app[WORK], token=token)
+        who = await self.cases.chooser(request.app[WORK], token=token)
         return _page(
             request,
             "choose_password.html",
             form,
             csrf_token=csrf_token(_secret(token)),
             longer="longer" in request.query,
-            rules=rules_for(least),
-            least=least,
+            rules=rules_for(who.least),
+            least=who.least,
+            username=who.username,
         )
 
     async def submit_choice(self, request: web.Request) -> web.StreamResponse:

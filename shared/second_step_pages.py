@@ -13,7 +13,7 @@ from pydantic import Field
 
 from shared.accounts import second_steps
 from shared.accounts.agencies import Agency
-from shared.accounts.own_factors import AppSetUp, SetUpExpired
+from shared.accounts.own_factors import NOT_RIGHT, AppSetUp, SetUpExpired
 from shared.accounts.second_factors import REMEMBERED
 from shared.accounts.second_steps import Entered, SecondFactorExpired, WrongCode
 from shared.accounts_service import FACTORS, GATE, WORK
@@ -72,6 +72,7 @@ class SecondStepPages:
         return [
             web.get(f"{slug}/{SECOND_STEP}", self.show),
             web.post(f"{slug}/{SECOND_STEP}", self.submit),
+            *(web.get(f"{slug}/{SECOND_STEP}/{step}", self.show) for step in ("set-up", "confirm")),
             web.post(f"{slug}/{SECOND_STEP}/set-up", self.begin),
             web.post(f"{slug}/{SECOND_STEP}/confirm", self.confirm),
         ]
@@ -156,8 +157,8 @@ class SecondStepPages:
                 codes = entered.recovery_codes
                 page = self._page(request, "recovery_codes.html", token, codes=codes, notice=APP_ON, go_on=next_path)
                 return await self._enter(request, page, entered)
-        except WrongCode as error:
-            form = Form(form.values, {"code": error.message}, None)
+        except WrongCode:
+            form = Form(form.values, {"code": NOT_RIGHT}, None)
         except (SecondFactorExpired, SetUpExpired):
             return self._too_late(request)
         try:

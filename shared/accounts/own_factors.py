@@ -25,6 +25,9 @@ _TOLD: Final[frozenset[FactorChange]] = frozenset(
 )
 """What the owner is told by e-mail: everything that changes who gets in, or that uses up a way in."""
 
+NOT_RIGHT: Final = "This code is not right. Wait for the next one in your app."
+"""Of a first code: there are no recovery codes yet that could stand in for it."""
+
 
 class SetUpExpired(DomainError):
     """The time to set up the app is over. Begin again.
@@ -198,7 +201,7 @@ async def confirm(work: Work, factors: Factors, *, actor: Actor, code: str, with
         agency, owner = await _present(tx, factors, actor)
         codes = await confirm_app(tx, factors, agency, owner, _whose(actor), code)
         if codes is None:
-            raise InvalidFields(FieldError("code", "This code is not right. Wait for the next one in your app."))
+            raise InvalidFields(FieldError("code", NOT_RIGHT))
         return await _go_on(tx, factors, agency, owner, codes, with_cookie=with_cookie)
 
 

@@ -102,6 +102,14 @@ class _Owner(Generic[P]):
         return (self.person.username, mailbox, *self.words, self.agency.name, self.agency.slug)
 
 
+@dataclass(frozen=True, slots=True)
+class Chooser:
+    """Somebody who chooses a password, and how many characters it must have. Unknown ones have no username."""
+
+    username: str
+    least: int
+
+
 async def require_change(
     tx: Transaction, agency: Agency, *, kind: SessionKind, person_id: UUID
 ) -> PasswordChangeRequired:
@@ -255,11 +263,11 @@ async def least_of(work: Work, owners: Owners[P], *, actor: Actor) -> int:
     return (await _owner_by_id(work, owners, actor)).least
 
 
-async def least_by_token(work: Work, owners: Owners[P], *, token: str) -> int:
-    """The same for somebody who has shown a temporary password."""
+async def chooser(work: Work, owners: Owners[P], *, token: str) -> Chooser:
+    """Who has shown a temporary password, for the page on which they choose their own."""
     reference = parse_reference(token)
     owner = await _owner_by_token(work, owners, reference, "temporary") if reference else None
-    return owner.least if owner else LEAST
+    return Chooser(owner.person.username, owner.least) if owner else Chooser("", LEAST)
 
 
 async def _owner_by_id(work: Work, owners: Owners[P], actor: Actor) -> _Owner[P]:

@@ -117,7 +117,7 @@ async def test_the_face_sheet_says_that_an_owner_reported_a_change(http: Http, a
     await browser.sign_in()
     words = (await browser.get(f"clients/{town.client.id}")).words
     assert (
-        "The owner of cmalek said on 3/2/2026 10:00 AM that somebody else had changed the password or the e-mail address."
+        "The owner of cmalek said on 3/2/2026 10:00 AM that a change, or an attempt to sign in, was not theirs."
         in words
     )
     answer = await api.patch(f"portal-logins/{login['id']}", {"reset_password": True})

@@ -115,6 +115,7 @@ async def test_the_secret_comes_out_nowhere(admin: Api, page: Browser, town: Tow
     assert SECRET not in wrong.text
     form = (await page.get(PAGE)).form("client_secret")
     assert SECRET not in (await page.post(f"{PAGE}/test", {**form, "client_secret": SECRET})).text
+    assert "Client Secret" in (await page.get(f"{PAGE}/test")).text, "the same page without the form"
     stored = json.dumps(await town.rows("select * from accounts.identity_providers"), default=str)
     assert SECRET not in stored + str(await town.events())
 

@@ -107,6 +107,8 @@ async def test_what_is_wrong_stands_beside_the_fields(office: Browser, boss: Api
     wrong = await pressed(office, page, "staff/new", display_name="", username="no", email="nobody")
     assert wrong.status == 422
     assert len(wrong.errors) == 3
+    in_order = [wrong.summary.index(f"{label}: ") for label in ("Name", "Username", "E-mail")]
+    assert in_order == sorted(in_order), "as on the page"
     assert wrong.form()["username"] == "no"
     taken = await pressed(
         office, page, "staff/new", display_name="Nora Two", username="Nora", email="two@example.org", role="staff"
@@ -314,7 +316,7 @@ async def test_that_was_not_me(http: Http, office: Browser, town: Town) -> None:
     assert refused.status == 401
     await office.sign_in("boss")
     words = (await office.get(await person(town, "nextstep"))).words
-    assert "said on 3/2/2026 10:00 AM that somebody else had changed the password." in words
+    assert "said on 3/2/2026 10:00 AM that a change, or an attempt to sign in, was not theirs." in words
     assert "NextStep Solutions Reported nextstep" in (await office.get("staff")).words
 
 

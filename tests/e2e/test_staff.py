@@ -99,7 +99,7 @@ def test_a_staff_user_locks_themselves_out_of_harm(
     expect(nora.get_by_role("alert")).to_contain_text("not right")
 
     page.reload()
-    expect(page.get_by_text("that somebody else had changed the password.")).to_be_visible()
+    expect(page.get_by_text("that a change, or an attempt to sign in, was not theirs.")).to_be_visible()
     window.check("22-reported")
     page.get_by_role("button", name="Send a new temporary password").click()
     expect(page.get_by_text("An e-mail with a new temporary password is on its way.")).to_be_visible()

@@ -318,6 +318,7 @@ async def test_a_passkey_is_enough_where_the_agency_asks_for_a_second_step(
     await sign_in_page(portal)
     page = await text(portal, "second-factor")
     assert "Use your passkey" in page
+    assert "<p data-passkey-missing>This browser cannot use it here." in page, "for browsers without a script alone"
     assert 'name="code"' not in page
     assert (await phone.sign_in()).status == 200
     await staff_factors.reset_of_login(
@@ -633,6 +634,22 @@ async def test_the_page_of_one_renames_and_removes(portal: Portal, town: Town, p
     assert "The passkey was removed." in await text(portal, "passkeys?removed=1")
     assert (await portal.get_api("me", token=other)).status == 401, "it may have opened the others"
     assert (await portal.get(path)).status == 404
+
+
+async def test_where_a_form_is_answered_there_is_a_page_without_it_too(
+    portal: Portal, town: Town, phone: Phone
+) -> None:
+    await page_with_passkey(portal, town, phone)
+    [row] = await town.rows("select id from accounts.passkeys")
+    for path, words in (
+        ("passkeys/new", "Add a passkey"),
+        (f"passkeys/{row['id']}/rename", "Passkey: "),
+        (f"passkeys/{row['id']}/remove", "Remove this passkey"),
+        ("sign-in-security/app/confirm", "You will need an authenticator app"),
+    ):
+        assert words in await text(portal, path), path
+    portal.http.session.cookie_jar.clear()
+    assert "Forgot your password?" in await text(portal, "sign-in/passkey")
 
 
 async def test_with_ten_the_page_offers_no_further_one(portal: Portal, town: Town) -> None:

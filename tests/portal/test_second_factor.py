@@ -672,6 +672,9 @@ async def test_a_representative_sets_an_app_up_by_the_pages(portal: Portal, town
         await portal.post("/riverside/second-factor/confirm", {**form, "code": app.wrong_code()}), 422
     )
     assert seed_in(again) == seed_in(page)
+    assert "or use a recovery code" not in again, "there are none yet"
+    for address in ("set-up", "confirm"):
+        assert "Set up an app first" in await page_of(await portal.get(f"/riverside/second-factor/{address}"))
     shown = await page_of(await portal.post("/riverside/second-factor/confirm", {**form, "code": app.code()}))
     assert len(codes_in(shown)) == RECOVERY_CODES
     assert "/riverside/activity" in shown
@@ -695,6 +698,7 @@ async def test_pages_make_new_codes_and_remove_the_app(portal: Portal, town: Tow
     await sign_in_page(portal)
     _, codes = await set_up_by_pages(portal, clock)
     asking = await page_of(await portal.get("/riverside/sign-in-security/recovery-codes"))
+    assert "no device is remembered any more" in asking
     form = {"csrf_token": csrf_of(asking), "current_password": OWN_PASSWORD}
     made = await page_of(await portal.post("/riverside/sign-in-security/recovery-codes", form))
     assert not set(codes_in(made)) & set(codes)

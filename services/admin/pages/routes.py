@@ -37,7 +37,11 @@ _CASE = f"{_FILE}/{{case:{NO_CASE}|[0-9a-f-]{{36}}}}"
 
 
 def page_routes() -> list[web.RouteDef]:
-    """Every page. To be added last: an agency's address must not hide one that is fixed."""
+    """Every page. To be added last: an agency's address must not hide one that is fixed.
+
+    Where the answer to a form is a page, its address shows one without the form as well: browsers go there when a
+    session has run out, and when they restore their tabs.
+    """
     return [
         web.get(_SLUG, menus.without_slash),
         web.get(f"{_SLUG}/", menus.main_menu),
@@ -45,6 +49,7 @@ def page_routes() -> list[web.RouteDef]:
         web.post(f"{_SLUG}/sign-in", signing_in.submit),
         *_single_sign_on_routes(),
         web.post(f"{_SLUG}/sign-in/passkey/options", passkeys.ask),
+        web.get(f"{_SLUG}/sign-in/passkey", signing_in.show),
         web.post(f"{_SLUG}/sign-in/passkey", passkeys.submit_sign_in),
         web.post(f"{_SLUG}/sign-out", signing_in.sign_out),
         web.get(f"{_SLUG}/session", signing_in.still_signed_in),
@@ -113,6 +118,7 @@ def _single_sign_on_routes() -> list[web.RouteDef]:
         web.get(f"{_SLUG}/{single_sign_on.CALLBACK}", single_sign_on.come_back, allow_head=False),
         web.get(settings, single_sign_on_settings.show),
         web.post(settings, single_sign_on_settings.save),
+        web.get(f"{settings}/test", single_sign_on_settings.show),
         web.post(f"{settings}/test", single_sign_on_settings.test),
         web.post(f"{settings}/remove", single_sign_on_settings.remove),
     ]
@@ -122,8 +128,11 @@ def _passkey_routes() -> list[web.RouteDef]:
     return [
         web.get(f"{_SLUG}/{PASSKEYS}", passkeys.show),
         web.post(f"{_SLUG}/{PASSKEYS}", passkeys.add),
+        web.get(f"{_SLUG}/{PASSKEYS}/new", passkeys.show),
         web.post(f"{_SLUG}/{PASSKEYS}/new", passkeys.begin),
         web.get(f"{_SLUG}/{PASSKEYS}/{{id}}", passkeys.show_one),
+        web.get(f"{_SLUG}/{PASSKEYS}/{{id}}/rename", passkeys.show_one),
         web.post(f"{_SLUG}/{PASSKEYS}/{{id}}/rename", passkeys.rename),
+        web.get(f"{_SLUG}/{PASSKEYS}/{{id}}/remove", passkeys.show_one),
         web.post(f"{_SLUG}/{PASSKEYS}/{{id}}/remove", passkeys.remove),
     ]

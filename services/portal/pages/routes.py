@@ -15,13 +15,18 @@ _SLUG = "/{slug:[a-z0-9][a-z0-9-]{0,62}}"
 
 
 def page_routes() -> list[web.RouteDef]:
-    """Every page. To be added last: an agency's address must not hide one that is fixed."""
+    """Every page. To be added last: an agency's address must not hide one that is fixed.
+
+    Where the answer to a form is a page, its address shows one without the form as well: browsers go there when a
+    session has run out, and when they restore their tabs.
+    """
     return [
         web.get(_SLUG, home.without_slash),
         web.get(f"{_SLUG}/", home.home),
         web.get(f"{_SLUG}/sign-in", signing_in.show),
         web.post(f"{_SLUG}/sign-in", signing_in.submit),
         web.post(f"{_SLUG}/sign-in/passkey/options", passkeys.ask),
+        web.get(f"{_SLUG}/sign-in/passkey", signing_in.show),
         web.post(f"{_SLUG}/sign-in/passkey", passkeys.submit_sign_in),
         web.post(f"{_SLUG}/sign-out", signing_in.sign_out),
         web.get(f"{_SLUG}/session", signing_in.still_signed_in),
@@ -33,9 +38,12 @@ def page_routes() -> list[web.RouteDef]:
         web.post(f"{_SLUG}/{sessions.PAGE}/end-others", sessions.end_others),
         web.get(f"{_SLUG}/{PASSKEYS}", passkeys.show),
         web.post(f"{_SLUG}/{PASSKEYS}", passkeys.add),
+        web.get(f"{_SLUG}/{PASSKEYS}/new", passkeys.show),
         web.post(f"{_SLUG}/{PASSKEYS}/new", passkeys.begin),
         web.get(f"{_SLUG}/{PASSKEYS}/{{id}}", passkeys.show_one),
+        web.get(f"{_SLUG}/{PASSKEYS}/{{id}}/rename", passkeys.show_one),
         web.post(f"{_SLUG}/{PASSKEYS}/{{id}}/rename", passkeys.rename),
+        web.get(f"{_SLUG}/{PASSKEYS}/{{id}}/remove", passkeys.show_one),
         web.post(f"{_SLUG}/{PASSKEYS}/{{id}}/remove", passkeys.remove),
         *PASSWORD_PAGES.routes(_SLUG),
         web.get(f"{_SLUG}/forgot-username", passwords.show_forgot_username),

@@ -78,9 +78,9 @@ async def least_of(work: Work, *, actor: Actor) -> int:
     return await passwords.least_of(work, PORTAL_LOGINS, actor=actor)
 
 
-async def least_by_token(work: Work, *, token: str) -> int:
-    """As in :func:`shared.accounts.passwords.least_by_token`."""
-    return await passwords.least_by_token(work, PORTAL_LOGINS, token=token)
+async def chooser(work: Work, *, token: str) -> passwords.Chooser:
+    """As in :func:`shared.accounts.passwords.chooser`."""
+    return await passwords.chooser(work, PORTAL_LOGINS, token=token)
 
 
 async def forgot(
