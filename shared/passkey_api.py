@@ -146,6 +146,8 @@ class SignInUseCase(Protocol):
         """Raises NotContracted, TooManyAttempts, BadCredentials."""
 
 
+SignInOf: TypeAlias = Callable[[web.Request], SignInUseCase]
+"""Where it is, for it may need more of the service."""
 TellOf: TypeAlias = Callable[[web.Request], Tell]
 """How a service tells the owners of passkeys."""
 
@@ -155,17 +157,17 @@ def relying_party(request: web.Request) -> RelyingParty:
     return RelyingParty.at(str(request.app[PUBLIC_URL]))
 
 
-def passkey_routes(kind: SessionKind, sign_in: SignInUseCase, tell_of: TellOf) -> list[web.RouteDef]:
+def passkey_routes(kind: SessionKind, sign_in_of: SignInOf, tell_of: TellOf) -> list[web.RouteDef]:
     """Every address, for people of one kind."""
     security: _Security = "staff" if kind == "staff" else "client"
     return [
-        *_sign_in_routes(kind, sign_in),
+        *_sign_in_routes(kind, sign_in_of),
         *_adding_routes(kind, security, tell_of),
         *_own_routes(kind, security, tell_of),
     ]
 
 
-def _sign_in_routes(kind: SessionKind, sign_in: SignInUseCase) -> list[web.RouteDef]:
+def _sign_in_routes(kind: SessionKind, sign_in_of: SignInOf) -> list[web.RouteDef]:
     contract = (NotContracted,) if kind == "portal" else ()
 
     @operation(
@@ -200,7 +202,7 @@ def _sign_in_routes(kind: SessionKind, sign_in: SignInUseCase) -> list[web.Route
     async def create_token_by_passkey(request: web.Request) -> web.Response:
         """No password, and no second factor: the passkey is both. Whatever is wrong, the answer is the same."""
         body = await read_json(request, PasskeySignIn)
-        begun = await sign_in(
+        begun = await sign_in_of(request)(
             request.app[WORK],
             request.app[GATE],
             request.app[SIGNER],

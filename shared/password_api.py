@@ -66,7 +66,10 @@ class Report(Body):
 
 
 class PasswordChangeRequiredOut(Answer):
-    """A temporary password was right: no session began, and the token is good for choosing a password, once."""
+    """A temporary password, or a link in place of one, was right.
+
+    No session began, and the token is good for choosing a password, once.
+    """
 
     password_change_required: Literal[True] = True
     password_change_token: str

@@ -56,7 +56,7 @@ class PasswordPages:
 
     ``mails`` gives the e-mails that the use cases send, ``guard`` makes a page one for people who are signed in,
     ``reader`` tells who they are, ``enter`` leads into a session, and ``frame`` is what the page of a change shows
-    besides.
+    besides; ``about_choice`` is what that of a first password does, for the token in the browser's cookie.
     """
 
     door: PageDoor
@@ -67,6 +67,7 @@ class PasswordPages:
     reader: Callable[[web.Request], Reader]
     enter: Callable[[web.Request, SignedIn, str], web.Response]
     frame: Callable[[web.Request], Mapping[str, Any]]
+    about_choice: Callable[[web.Request, str], Awaitable[Mapping[str, Any]]] | None = None
 
     def routes(self, slug: str) -> list[web.RouteDef]:
         """Below an agency's address."""
@@ -115,6 +116,7 @@ class PasswordPages:
 
     async def _choice_page(self, request: web.Request, token: str, form: Form[NewPasswordForm] | None) -> web.Response:
         who = await self.cases.chooser(request.app[WORK], token=token)
+        about = await self.about_choice(request, token) if self.about_choice else {}
         return _page(
             request,
             "choose_password.html",
@@ -124,6 +126,7 @@ class PasswordPages:
             rules=rules_for(who.least),
             least=who.least,
             username=who.username,
+            **about,
         )
 
     async def submit_choice(self, request: web.Request) -> web.StreamResponse:

@@ -187,6 +187,8 @@ class Courier:
                 locale=claim.locale,
                 new_email=claim.context.get("new_email", ""),
                 detail=claim.context.get("detail", ""),
+                happened_at=claim.context.get("happened_at", ""),
+                place=claim.context.get("place", ""),
             ),
         )
         heading = Heading(

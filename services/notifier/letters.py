@@ -58,6 +58,9 @@ class Words:
     new_email: str = ""
     detail: str = ""
     staff_url: str | None = None
+    # When and from where something happened, in the mails that tell of it. Aware, in ISO 8601.
+    happened_at: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -122,8 +125,17 @@ def _values(words: Words) -> Mapping[str, str]:
         "new_email": _one_line(words.new_email),
         "secret": words.secret,
         "detail": _one_line(words.detail),
+        "invitation_url": f"{url.rstrip('/')}/invitation#token={words.secret}",
+        "happened": _happened(words),
+        "place": _one_line(words.place),
         "expires": moment(words.expires_at, words.time_zone, words.locale),
     }
+
+
+def _happened(words: Words) -> str:
+    if not words.happened_at:
+        return ""
+    return moment(datetime.fromisoformat(words.happened_at), words.time_zone, words.locale)
 
 
 def _one_line(text: str) -> str:

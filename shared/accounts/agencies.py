@@ -36,6 +36,12 @@ class Agency:
     # Of whom a second factor is asked at sign-in, whether or not they have set one up.
     second_factor_of_staff: bool = False
     second_factor_of_representatives: bool = False
+    # What the owners of portal logins are told by e-mail besides what they always are.
+    notice_of_new_device: bool = True
+    notice_of_inactive: bool = True
+    notice_of_new_email: bool = True
+    # A new login is sent a link to choose a password, and no temporary password.
+    link_for_new_logins: bool = False
 
     @property
     def zone(self) -> ZoneInfo:
@@ -77,6 +83,13 @@ async def lock(conn: Connection, agency_id: UUID) -> Agency:
 async def set_sign_in_rules(conn: Connection, agency_id: UUID, *, staff: bool, representatives: bool) -> None:
     """Of whom a second factor is asked."""
     await conn.execute(SQL["set_sign_in_rules"], agency_id, staff, representatives)
+
+
+async def set_notice_rules(
+    conn: Connection, agency_id: UUID, *, new_device: bool, inactive: bool, new_email: bool, link: bool
+) -> None:
+    """Which notices are mailed besides those that always are, and whether a new login is sent a link."""
+    await conn.execute(SQL["set_notice_rules"], agency_id, new_device, inactive, new_email, link)
 
 
 async def insert(conn: Connection, agency: Agency, created_at: datetime) -> None:

@@ -35,7 +35,7 @@ from shared.security.tokens import Signer
 NEW_ADDRESS_WAITS: Final = timedelta(days=1)
 """So long no reset e-mail goes to an address that others have put in: the owner of the old one has time to notice."""
 
-PasswordState = Literal["own", "temporary", "temporary_expired", "none"]
+PasswordState = Literal["own", "temporary", "temporary_expired", "link_sent", "link_expired", "none"]
 
 
 class Person(Protocol):
@@ -66,7 +66,10 @@ P_contra = TypeVar("P_contra", bound=Person, contravariant=True)
 
 
 def password_state(person: Person, now: datetime) -> PasswordState:
-    """What somebody can sign in with at this moment. A pending temporary password replaces an own one."""
+    """What somebody can sign in with at this moment. A pending temporary password, or link, replaces an own one."""
+    if person.temporary_password_expires_at is not None and person.temporary_password_hash is None:
+        # Whoever was sent a link to choose a password has none until then.
+        return "link_sent" if now < person.temporary_password_expires_at else "link_expired"
     if person.temporary_password_expires_at is not None:
         return "temporary" if now < person.temporary_password_expires_at else "temporary_expired"
     return "own" if person.password_hash else "none"

@@ -30,8 +30,8 @@ class PasswordMails(ABC, Generic[P]):
     """Puts them into the queue. A subclass says which letters they are, and what stands in them."""
 
     kind: ClassVar[SessionKind]
-    credential: ClassVar[MailName]
-    """The e-mail that brings a temporary password."""
+    credentials: ClassVar[tuple[MailName, ...]]
+    """The e-mails that bring a temporary password, or a link in place of one."""
     reset_mail: ClassVar[MailName]
     changed_mail: ClassVar[MailName]
     refused_mail: ClassVar[MailName]

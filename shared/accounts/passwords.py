@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Generic, Literal
+from typing import Final, Generic
 from uuid import UUID
 
 from shared.accounts import (
@@ -19,7 +19,7 @@ from shared.accounts import (
 )
 from shared.accounts.access import Origin, SignedIn
 from shared.accounts.agencies import Agency
-from shared.accounts.owners import Owners, P
+from shared.accounts.owners import Owners, P, Person
 from shared.accounts.password_mails import PasswordMails
 from shared.accounts.second_steps import SecondFactorRequired
 from shared.accounts.sessions import PasswordTokenPurpose, SessionKind
@@ -28,6 +28,7 @@ from shared.db import Connection
 from shared.deliveries import store as deliveries
 from shared.errors import DomainError, FieldError, InvalidFields, NotSignedIn
 from shared.events import Payload
+from shared.events.catalogue import Chosen
 from shared.outbox import Transaction, Work
 from shared.security.password_rules import LEAST, LEAST_WITH_SECOND_FACTOR, PasswordRefused, length_of
 from shared.security.passwords import PasswordHasher, normalized
@@ -64,7 +65,7 @@ class ResetExpired(DomainError):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PasswordChangeRequired:
-    """A temporary password was right, or one's own that is too short to be used alone.
+    """A temporary password, or the link in place of one, was right; or one's own that is too short to be used alone.
 
     ``token`` is good for choosing one's own, once, for ``expires_in`` seconds.
     """
@@ -79,7 +80,6 @@ _EXPIRED: Final[Mapping[PasswordTokenPurpose, type[DomainError]]] = {
     "temporary": PasswordChangeExpired,
     "reset": ResetExpired,
 }
-_HOW: Final[Mapping[PasswordTokenPurpose, Literal["first", "reset"]]] = {"temporary": "first", "reset": "reset"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Chooser:
 async def require_change(
     tx: Transaction, agency: Agency, *, kind: SessionKind, person_id: UUID
 ) -> PasswordChangeRequired:
-    """What it takes to choose a password of one's own, for somebody who gave the right temporary one."""
+    """What it takes to choose a password of one's own, for somebody who gave the right temporary one, or a link."""
     reference = new_reference(agency.id)
     await sessions.insert_password_token(
         tx.conn, reference, kind, person_id, "temporary", now=tx.now, expires_at=tx.now + PASSWORD_CHANGE
@@ -164,8 +164,7 @@ async def choose(
         stored = await sessions.lock_password_token(tx.conn, reference, owners.kind, tx.now)
         if person is None or not person.active or person.reported_at is not None or stored is None:
             raise _EXPIRED[purpose]
-        how = "own" if purpose == "temporary" and person.temporary_password_hash is None else _HOW[purpose]
-        await _set(tx, owners, person, new_hash, owners.changed(username=person.username, how=how))
+        await _set(tx, owners, person, new_hash, owners.changed(username=person.username, how=_how(person, purpose)))
         await mails.password_changed(tx, person, owner.agency)
         if await sign_in_budgets.renew(tx, owners.kind, person.id):
             await tx.append(owners.unlocked(username=person.username), owners.subject_of(person))
@@ -176,6 +175,15 @@ async def choose(
         return await owners.begin_session(
             tx, owner.agency, person, signer=signer, origin=origin, with_cookie=with_cookie
         )
+
+
+def _how(person: Person, purpose: PasswordTokenPurpose) -> Chosen:
+    if purpose == "reset":
+        return "reset"
+    if person.temporary_password_hash is not None:
+        return "first"
+    # An own one was too short; somebody without any was sent a link.
+    return "own" if person.password_hash is not None else "link"
 
 
 async def _owner_by_token(

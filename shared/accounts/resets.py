@@ -80,7 +80,7 @@ async def _may_have(tx: Transaction, mails: PasswordMails[P], person: P) -> bool
     # Somebody who was given no password yet gets none here either.
     if not person.active or person.reported_at is not None or password_state(person, tx.now) == "none":
         return False
-    if await deliveries.open_mail(tx.conn, person.id) == mails.credential:
+    if await deliveries.open_mail(tx.conn, person.id) in mails.credentials:
         # What they need is on its way, and a reset would take its place in the queue.
         return False
     if email_waits(person, tx.now) and person.password_hash is not None:

@@ -19,7 +19,7 @@ SQL = named_queries(__package__, "sql/sessions.sql")
 
 SessionKind = Literal["staff", "portal"]
 EndReason = Literal["signed_out", "idle", "expired", "revoked"]
-PasswordTokenPurpose = Literal["temporary", "reset", "report", "confirm_email"]
+PasswordTokenPurpose = Literal["temporary", "reset", "report", "confirm_email", "invitation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,3 +249,9 @@ async def void_resets(conn: Connection, person_id: UUID, now: datetime) -> None:
 async def void_password_tokens(conn: Connection, person_id: UUID, now: datetime) -> None:
     """Whatever could set this person's password can no longer do it."""
     await conn.execute(SQL["void_password_tokens"], person_id, now)
+
+
+async def program_known(conn: Connection, login_id: UUID, user_agent: str) -> tuple[bool, bool]:
+    """Whether a portal login's owner has used the API before: with a program of this name, and with any."""
+    row = await conn.fetchrow(SQL["program_known"], login_id, user_agent[:300])
+    return (row["this"], row["any"]) if row else (False, False)

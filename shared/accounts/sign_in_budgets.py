@@ -66,6 +66,12 @@ async def known_to_anybody(conn: Connection, kind: SessionKind, device: bytes | 
     return found
 
 
+async def any_known(conn: Connection, kind: SessionKind, person_id: UUID) -> bool:
+    """Whether the person has signed in on a browser before, whichever it was."""
+    found: bool = await conn.fetchval(SQL["any_known"], kind, person_id)
+    return found
+
+
 async def lock(tx: Transaction, kind: SessionKind, person_id: UUID, device: bytes | None) -> Budget:
     """The budget that a sign-in of this browser counts in, held until the transaction ends.
 

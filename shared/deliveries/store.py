@@ -32,6 +32,10 @@ MailName = Literal[
     "staff_passkey_changed",
     "sign_in_refused",
     "staff_sign_in_refused",
+    "invitation_link",
+    "new_device",
+    "login_inactive",
+    "new_email",
 ]
 NOTICES: Final[tuple[MailName, ...]] = (
     "password_changed",
@@ -46,6 +50,9 @@ NOTICES: Final[tuple[MailName, ...]] = (
     "staff_passkey_changed",
     "sign_in_refused",
     "staff_sign_in_refused",
+    "new_device",
+    "login_inactive",
+    "new_email",
 )
 """They tell what has happened, so nothing that happens later takes them back."""
 DeliveryState = Literal["queued", "sending", "accepted", "failed", "expired", "superseded", "cancelled"]
@@ -123,9 +130,13 @@ async def queue(
 async def end_open(
     tx: Transaction, owner: Subject, *, state: Literal["superseded", "cancelled"], reason: str = ""
 ) -> list[MailName]:
-    """Take a person's credentials out of the queue and wipe them; answers which ones those were. Notices stay."""
+    """Take a person's credentials out of the queue and wipe them; answers which mails those were.
+
+    Notices stay, but for the one to a new address, when nothing is to go there any more.
+    """
     person_id = owner.portal_login_id or owner.staff_user_id
-    ended = await tx.conn.fetch(SQL["end_open"], person_id, state, tx.now, list(NOTICES))
+    spared = [mail for mail in NOTICES if mail != "new_email" or state == "superseded"]
+    ended = await tx.conn.fetch(SQL["end_open"], person_id, state, tx.now, spared)
     for row in ended:
         if state == "superseded":
             await tx.append(DeliverySuperseded(delivery_id=row["id"], mail=row["mail"]), owner)

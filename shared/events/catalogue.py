@@ -18,6 +18,8 @@ from shared.events.registry import ActivityWording, Change, ChangeWording, Paylo
 SessionEnd = Literal["signed_out", "idle", "expired", "revoked"]
 Proof = Literal["password", "passkey", "single_sign_on"]
 """How somebody showed who they are."""
+Chosen = Literal["first", "own", "reset", "link"]
+"""How somebody came to another password: ``link`` is one that staff had sent in place of a temporary password."""
 _END_SUFFIX: dict[str, str] = {
     "signed_out": "",
     "idle": " (no activity)",
@@ -140,16 +142,21 @@ class PortalLoginCreated(Payload):
     ),
 )
 class PortalLoginUpdated(Payload):
-    """Staff changed a portal login, or had a new temporary password made for it."""
+    """Staff changed a portal login, or had a new temporary password made for it.
+
+    ``by_link``: its owner was sent a link to choose a password instead; the one before is dead all the same.
+    """
 
     username: str
     changes: tuple[Change, ...] = ()
     password_updated: bool = False
+    by_link: bool = False
 
     @property
     def change_lines(self) -> Sequence[str]:
         """One sentence a change."""
-        return [str(c) for c in self.changes] + (["Password updated"] if self.password_updated else [])
+        updated = "Password removed, link to choose one sent" if self.by_link else "Password updated"
+        return [str(c) for c in self.changes] + ([updated] if self.password_updated else [])
 
     @property
     def changes_text(self) -> str:
@@ -230,7 +237,7 @@ class PortalPasswordChanged(Payload):
     """The owner of a portal login chose a password: the first one, another one, or one after a reset mail."""
 
     username: str
-    how: Literal["first", "own", "reset"]
+    how: Chosen
 
     @property
     def deed(self) -> str:

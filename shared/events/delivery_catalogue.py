@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
-from shared.events.registry import Payload, event
+from shared.events.registry import Change, Payload, SecurityWording, event
 
 
 class _DeliveryPayload(Payload):
@@ -57,3 +58,23 @@ class DeliveryCancelled(_DeliveryPayload):
     """An e-mail was taken out of the queue: the login was made inactive, or the agency's contract ended."""
 
     reason: str
+
+
+@event(
+    "agency.notices_changed",
+    security=SecurityWording("E-mail Notices Changed", "{actor} changed the e-mail notices: {in_words}."),
+)
+class NoticesChanged(Payload):
+    """An agency's admin changed which notices the owners of portal logins get, or what a new login is sent."""
+
+    changes: tuple[Change, ...]
+
+    @property
+    def in_words(self) -> str:
+        """Each rule with its old and its new value."""
+        return ", ".join(map(str, self.changes))
+
+    @property
+    def changed_fields(self) -> Sequence[Change]:
+        """The rules with old and new value."""
+        return self.changes

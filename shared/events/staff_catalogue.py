@@ -9,7 +9,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from shared.events import words
-from shared.events.catalogue import Proof, SessionEnd
+from shared.events.catalogue import Chosen, Proof, SessionEnd
 from shared.events.registry import Change, Payload, SecurityWording, event
 
 ROLE_NAMES: Final[Mapping[str, str]] = {
@@ -179,7 +179,7 @@ class StaffPasswordChanged(Payload):
     """A staff user chose a password: the first one, another one, or one after a reset mail."""
 
     username: str
-    how: Literal["first", "own", "reset"]
+    how: Chosen
 
     @property
     def deed(self) -> str:

@@ -44,6 +44,7 @@ PASSWORDS: Final[Mapping[str, str]] = {
     "first": "chose a password in place of the temporary one",
     "own": "changed the password",
     "reset": "chose a password with a reset e-mail",
+    "link": "chose a password with the link from an e-mail",
 }
 """How the owner of a login came to another password."""
 

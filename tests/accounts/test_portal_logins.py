@@ -171,7 +171,7 @@ async def test_adding_a_login_for_a_client_who_refused_has_to_be_confirmed(
     from services.admin.use_cases import face_sheets
 
     refusal = face_sheets.FaceSheetChange(portal_refused=True)
-    await face_sheets.update(admin_work, actor=desk.actor, client_id=desk.client.id, change=refusal)
+    await face_sheets.update(admin_work, credentials, actor=desk.actor, client_id=desk.client.id, change=refusal)
     with pytest.raises(PortalRefused):
         await added(admin_work, credentials, desk)
     confirmed = NewPortalLogin("cmalek", "c@example.com", confirm_refused=True)

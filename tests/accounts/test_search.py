@@ -7,6 +7,7 @@ from datetime import date
 import pytest
 
 from services.admin.use_cases import face_sheets
+from services.admin.use_cases.credentials import Credentials
 from shared.outbox import Work
 from tests.support.people import World
 
@@ -78,12 +79,14 @@ async def test_pages_follow_one_another_without_gap_or_twin(world: World, admin_
     assert sorted(seen) == [f"N{n}" for n in range(7)]
 
 
-async def test_a_changed_name_is_found_and_the_old_one_is_not(world: World, admin_work: Work) -> None:
+async def test_a_changed_name_is_found_and_the_old_one_is_not(
+    world: World, admin_work: Work, credentials: Credentials
+) -> None:
     agency = await world.agency()
     staff = await world.staff(agency)
     client = await world.client(agency, last_name="Before")
     change = face_sheets.FaceSheetChange(last_name="After")
-    await face_sheets.update(admin_work, actor=staff.actor, client_id=client.id, change=change)
+    await face_sheets.update(admin_work, credentials, actor=staff.actor, client_id=client.id, change=change)
     for query, count in (("after", 1), ("before", 0), ("C26-09678", 1)):
         found = await face_sheets.search(admin_work, actor=staff.actor, query=query, after=None, limit=10)
         assert len(found) == count

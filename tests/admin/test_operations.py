@@ -43,6 +43,7 @@ CONTRACT = {
     "/api/v1/portal-logins/{id}/second-factor/reset": {"post"},
     "/api/v1/staff/{id}/second-factor/reset": {"post"},
     "/api/v1/sign-in-rules": {"get", "patch"},
+    "/api/v1/notices": {"get", "patch"},
     "/api/v1/sessions": {"get", "delete"},
     "/api/v1/sessions/{id}": {"delete"},
     "/api/v1/token/passkey/options": {"post"},

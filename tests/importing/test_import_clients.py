@@ -13,8 +13,11 @@ from ops.importing.clients import Outcome
 from ops.problems import Problem
 from ops.sample.data import ROSTERS
 from services.admin.use_cases import face_sheets
+from services.admin.use_cases.credentials import Credentials
 from shared.db import Pool
+from shared.deliveries.sealing import Sealer, new_key_pair
 from shared.outbox import Work
+from shared.security.passwords import PasswordHasher
 from tests.support.databases import Database
 from tests.support.people import World
 
@@ -106,14 +109,15 @@ async def test_a_case_number_of_another_client_is_refused(database: Database, wo
 
 
 async def test_an_import_never_overwrites_what_staff_wrote(
-    database: Database, world: World, admin_work: Work, tmp_path: Path
+    database: Database, world: World, admin_work: Work, hasher: PasswordHasher, tmp_path: Path
 ) -> None:
+    credentials = Credentials(hasher, Sealer(new_key_pair()[1]), "https://portal.example")
     agency = await world.agency()
     staff = await world.staff(agency)
     await imported(database, tmp_path / "r.csv", HEADER + GOOD)
     found = await face_sheets.search(admin_work, actor=staff.actor, query="1001", after=None, limit=5)
     change = face_sheets.FaceSheetChange(first_name="Anna")
-    await face_sheets.update(admin_work, actor=staff.actor, client_id=found[0].id, change=change)
+    await face_sheets.update(admin_work, credentials, actor=staff.actor, client_id=found[0].id, change=change)
     await imported(database, tmp_path / "r.csv", HEADER + GOOD + GOOD.replace("C1", "C2"))
     sheet = await face_sheets.view(admin_work, actor=staff.actor, client_id=found[0].id)
     assert sheet.client.first_name == "Anna"

@@ -30,6 +30,7 @@ TO_STAFF = (
 MAILS = (
     *("temporary_password", "password_reset", "password_changed", "username", "email_changed"),
     *("second_factor_changed", "second_factor_reset", "passkey_changed", "sign_in_refused", *TO_STAFF),
+    *("invitation_link", "new_device", "login_inactive", "new_email"),
 )
 INJECTION = "=?utf-8?q?x=0ABcc=3A=20evil=40example.org?="
 HEADERS = {

@@ -24,12 +24,13 @@ PUBLIC = {
     ("POST", "/api/v1/password/forgot"),
     ("POST", "/api/v1/password/reset"),
     ("POST", "/api/v1/password/report"),
+    ("POST", "/api/v1/password/invitation"),
     ("POST", "/api/v1/username/forgot"),
     ("POST", "/api/v1/email/confirm"),
 }
 PUBLIC_PAGES = {
     *("sign-in", "sign-in/passkey", "sign-in/passkey/options", "forgot-password", "forgot-username", "reset"),
-    *("not-me", "confirm-email", "choose-password"),
+    *("not-me", "confirm-email", "choose-password", "invitation"),
 }
 
 

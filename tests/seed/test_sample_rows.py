@@ -91,7 +91,13 @@ class Story:
 
     async def residence(self, client_id: object, homeless: str) -> None:
         change = face_sheets.FaceSheetChange(dynamic_fields={"current_residence": {"CurrentHomeless": homeless}})
-        await face_sheets.update(self._admin, actor=self._staff.actor, client_id=client_id, change=change)  # type: ignore[arg-type]
+        await face_sheets.update(
+            self._admin,
+            self._credentials,
+            actor=self._staff.actor,
+            client_id=client_id,  # type: ignore[arg-type]
+            change=change,
+        )
 
     async def add_login(self, client_id: object) -> None:
         new = logins.NewPortalLogin("cmalek", "cmalek@example.com")

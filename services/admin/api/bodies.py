@@ -113,7 +113,7 @@ class NewPortalLoginIn(Body):
 
 
 class PortalLoginPatch(Body):
-    """What is to be changed; with ``reset_password`` a new temporary password is made and mailed."""
+    """What is to be changed; with ``reset_password`` a new temporary password, or a link, is mailed."""
 
     email: Email = optional()
     representative: bool = optional()
@@ -161,6 +161,7 @@ class PortalLoginOut(Answer):
     owner said that somebody else had changed it: nobody gets in until the password is reset.
     ``email_unconfirmed_since`` is when staff put in an address, until its owner confirms it or signs in: for a day no
     reset e-mail goes there.
+    ``link_expires_at``: at an agency whose new logins get a link to choose a password, for as long as none was chosen.
     """
 
     id: UUID
@@ -171,6 +172,7 @@ class PortalLoginOut(Answer):
     active: bool
     password_state: PasswordState
     temporary_password_expires_at: Timestamp | None
+    link_expires_at: Timestamp | None
     locked_until: Timestamp | None
     reported_at: Timestamp | None
     email_unconfirmed_since: Timestamp | None
@@ -181,6 +183,7 @@ class PortalLoginOut(Answer):
     @classmethod
     def of(cls, login: PortalLogin, now: datetime) -> PortalLoginOut:
         """As it is at this moment."""
+        over_at, by_link = login.temporary_password_expires_at, login.temporary_password_hash is None
         return cls(
             id=login.id,
             client_id=login.client_id,
@@ -189,7 +192,8 @@ class PortalLoginOut(Answer):
             representative=login.representative,
             active=login.active,
             password_state=login.password_state(now),
-            temporary_password_expires_at=login.temporary_password_expires_at,
+            temporary_password_expires_at=None if by_link else over_at,
+            link_expires_at=over_at if by_link else None,
             locked_until=login.locked_until if login.locked(now) else None,
             reported_at=login.reported_at,
             email_unconfirmed_since=login.email_unconfirmed_since,

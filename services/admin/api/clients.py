@@ -77,6 +77,7 @@ async def update_client(request: web.Request) -> web.Response:
     body = await read_json(request, ClientPatch)
     sheet = await face_sheets.update(
         request.app[WORK],
+        request.app[CREDENTIALS],
         actor=actor,
         client_id=path_id(request),
         change=body.change(),

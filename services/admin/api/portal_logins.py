@@ -37,7 +37,7 @@ def _answer(request: web.Request, login: PortalLogin, *, status: int = 200) -> w
     tag=TAG,
 )
 async def create_portal_login(request: web.Request) -> web.Response:
-    """Its owner is sent the Agency Portal URL, the username and a temporary password.
+    """Its owner is sent the Agency Portal URL, the username and a temporary password, or a link to choose one.
 
     An inactive login is mailed when it is made active; without ``reset_password`` there is no password and no e-mail.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from services.admin.api.clients import create_client, get_client, search_clients, update_client
+from services.admin.api.notices import get_notices, update_notices
 from services.admin.api.passwords import forgot_password, report, reset_password, set_password
 from services.admin.api.portal_logins import (
     create_portal_login,
@@ -42,7 +43,7 @@ def api_routes() -> list[web.RouteDef]:
     return [
         web.post("/api/v1/token", create_token),
         *session_routes("staff"),
-        *passkey_routes("staff", passkeys.sign_in, lambda request: passkeys.told_by(request.app[MAILS])),
+        *passkey_routes("staff", lambda _: passkeys.sign_in, lambda request: passkeys.told_by(request.app[MAILS])),
         *factor_routes("staff"),
         web.post("/api/v1/clients/search", search_clients),
         web.post("/api/v1/clients", create_client),
@@ -58,6 +59,8 @@ def api_routes() -> list[web.RouteDef]:
         web.post("/api/v1/staff/{id}/second-factor/reset", reset_second_factor_of_staff),
         web.get("/api/v1/sign-in-rules", get_sign_in_rules),
         web.patch("/api/v1/sign-in-rules", update_sign_in_rules),
+        web.get("/api/v1/notices", get_notices),
+        web.patch("/api/v1/notices", update_notices),
         web.post("/api/v1/password", set_password),
         web.post("/api/v1/password/forgot", forgot_password),
         web.post("/api/v1/password/reset", reset_password),

@@ -126,9 +126,9 @@ async def _create(request: web.Request, page: EditPage, window: Window) -> str:
     if not new.reset_password:
         further = "No password was generated and no e-mail was sent."
     elif login.active:
-        further = f"An e-mail with a temporary password is on its way to {login.email}."
+        further = f"An e-mail with {_given(login)} is on its way to {login.email}."
     else:
-        further = "It is inactive: the e-mail with a temporary password is sent once it is made active."
+        further = "It is inactive: the e-mail to its owner is sent once it is made active."
     return f"Portal login {login.username} was added. {further}"
 
 
@@ -150,11 +150,18 @@ def _words_of_change(before: PortalLogin, after: PortalLogin) -> str:
     if after.version == before.version:
         return f"Nothing was changed about portal login {after.username}."
     words = f"Portal login {after.username} was changed."
-    if after.temporary_password_hash not in (None, before.temporary_password_hash):
-        words += f" An e-mail with a new temporary password is on its way to {after.email}."
+    if after.temporary_password_expires_at not in (None, before.temporary_password_expires_at):
+        words += f" An e-mail with {_given(after, 'new ')} is on its way to {after.email}."
     if before.active and not after.active:
         words += " It is inactive now: nobody can sign in with it, and whoever was signed in is signed out."
     return words
+
+
+def _given(login: PortalLogin, new: str = "") -> str:
+    """What is on its way to a login's owner."""
+    return (
+        f"a {new}link to choose a password" if login.temporary_password_hash is None else f"a {new}temporary password"
+    )
 
 
 async def _login_changed(request: web.Request, page: EditPage, window: Window, *, status: int) -> web.Response:
@@ -196,6 +203,7 @@ async def _update(request: web.Request, page: EditPage) -> web.Response:
         change = sheet_form.change_of(page.sheet, page.base, page.typed, page.unreadable, page.answer)
         await face_sheets.update(
             request.app[WORK],
+            request.app[CREDENTIALS],
             actor=request[VISITOR].actor,
             client_id=page.sheet.client.id,
             change=change,

@@ -44,7 +44,11 @@ SINGLE_SIGN_ON: Final = Entry(
     Right.MANAGE_AGENCY,
 )
 
-ADMINISTRATION_ENTRIES: Final[tuple[Entry, ...]] = (STAFF, SIGN_IN_RULES, SINGLE_SIGN_ON, SECURITY_LOG)
+NOTICES: Final = Entry(
+    "E-mail Notices", "notices", "What clients are told by e-mail, and what new logins get.", Right.MANAGE_AGENCY
+)
+
+ADMINISTRATION_ENTRIES: Final[tuple[Entry, ...]] = (STAFF, SIGN_IN_RULES, NOTICES, SINGLE_SIGN_ON, SECURITY_LOG)
 
 Crumbs = list[tuple[str, str | None]]
 

@@ -12,6 +12,7 @@ from services.admin.pages import (
     face_sheet,
     factor_reset,
     menus,
+    notices,
     own_sessions,
     passkeys,
     searching,
@@ -24,7 +25,7 @@ from services.admin.pages import (
     staff_users,
 )
 from services.admin.pages.documents import CHANGES, NO_CASE
-from services.admin.pages.menus import SECURITY_LOG, SIGN_IN_RULES, SINGLE_SIGN_ON
+from services.admin.pages.menus import NOTICES, SECURITY_LOG, SIGN_IN_RULES, SINGLE_SIGN_ON
 from services.admin.pages.passwords import PASSWORD_PAGES
 from services.admin.pages.second_factor import FACTOR_PAGES, SECOND_STEP_PAGES
 from shared.passkey_pages import PAGE as PASSKEYS
@@ -65,6 +66,8 @@ def page_routes() -> list[web.RouteDef]:
         web.get(f"{_SLUG}/administration", menus.administration_menu),
         web.get(f"{_SLUG}/{SIGN_IN_RULES.page}", sign_in_rules.show),
         web.post(f"{_SLUG}/{SIGN_IN_RULES.page}", sign_in_rules.submit),
+        web.get(f"{_SLUG}/{NOTICES.page}", notices.show),
+        web.post(f"{_SLUG}/{NOTICES.page}", notices.submit),
         web.get(f"{_SLUG}/{SECURITY_LOG.page}", security_log.show),
         web.post(f"{_SLUG}/{SECURITY_LOG.page}", security_log.search),
         *_staff_routes(),

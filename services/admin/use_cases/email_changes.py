@@ -16,12 +16,13 @@ async def tell_the_old_address(
 
     To be called once the mails to a wrong address are taken back, and before one to the new address is queued.
     """
-    recipient = await _old_address(tx, before)
+    recipient = await old_address(tx, before)
     if recipient and recipient.casefold() != after.email.casefold():
         await credentials.mail_about_new_address(tx, after, recipient, agency)
 
 
-async def _old_address(tx: Transaction, before: PortalLogin) -> str | None:
+async def old_address(tx: Transaction, before: PortalLogin) -> str | None:
+    """Where whoever has read of this login reads; None while nobody has."""
     reached = await deliveries.last_recipient(tx.conn, before.id)
     if before.email_unconfirmed_since is not None:
         # Put in by staff as well, and perhaps nobody's: the one before it is told, unless a mail went to this one.

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
+from services.admin.use_cases import login_notices
+from services.admin.use_cases.credentials import Credentials, lost_with
 from services.admin.use_cases.portal_logins import end_sessions
 from shared.accounts import agencies, clients, field_blocks, portal_logins, second_factors, sessions
 from shared.accounts.agencies import Agency
@@ -195,7 +197,13 @@ async def _insert(tx: Transaction, new: NewClient) -> Client:
 
 @needs(Right.CHANGE_FACE_SHEETS)
 async def update(
-    work: Work, *, actor: Actor, client_id: UUID, change: FaceSheetChange, expected_version: int | None = None
+    work: Work,
+    credentials: Credentials,
+    *,
+    actor: Actor,
+    client_id: UUID,
+    change: FaceSheetChange,
+    expected_version: int | None = None,
 ) -> FaceSheet:
     """Change a face sheet. Raises NotFound, NotContracted, InvalidFields, Changed, LoginsStillActive."""
     async with work.transaction(actor) as tx:
@@ -215,7 +223,7 @@ async def update(
             await clients.update(tx.conn, after)
             await _append_changes(tx, before, after, field_blocks.differences(blocks, before.dynamic_fields, given))
         for login_id in logins:
-            await _deactivate(tx, login_id)
+            await _deactivate(tx, credentials, login_id)
         return await _read(tx, client_id)
 
 
@@ -277,18 +285,22 @@ async def _logins_to_deactivate(tx: Transaction, before: Client, after: Client, 
     return active
 
 
-async def _deactivate(tx: Transaction, login_id: UUID) -> None:
+async def _deactivate(tx: Transaction, credentials: Credentials, login_id: UUID) -> None:
     # Locked: its owner may be choosing a password at this very moment.
     login = await portal_logins.lock(tx.conn, login_id)
     if login is None or not login.active:
         return
     subject = Subject(client_id=login.client_id, portal_login_id=login.id)
     withdrawn = await deliveries.end_open(tx, subject, state="cancelled", reason="client refused")
-    credential_due = login.credential_due or "temporary_password" in withdrawn
+    credential_due = login.credential_due or lost_with(login, withdrawn, tx.now)
     inactive = replace(login, active=False, credential_due=credential_due, updated_at=tx.now)
+    if login.password_state(tx.now) == "link_sent":
+        inactive = replace(inactive, temporary_password_expires_at=None)
     await portal_logins.update(tx.conn, inactive)
     await tx.append(
         PortalLoginUpdated(username=login.username, changes=(Change(field="Active", old="Yes", new="No"),)),
         subject,
     )
     await end_sessions(tx, inactive)
+    agency = await agencies.by_id(tx.conn, tx.agency_id)
+    await login_notices.tell_of_deactivation(tx, credentials, before=login, after=inactive, agency=agency)

@@ -22,7 +22,7 @@ class StaffMails(PasswordMails[StaffUser]):
     """Puts them into the queue. Nothing is sent to somebody without an e-mail address."""
 
     kind: ClassVar[SessionKind] = "staff"
-    credential: ClassVar[MailName] = "staff_invitation"
+    credentials: ClassVar[tuple[MailName, ...]] = ("staff_invitation",)
     reset_mail: ClassVar[MailName] = "staff_password_reset"
     changed_mail: ClassVar[MailName] = "staff_password_changed"
     refused_mail: ClassVar[MailName] = "staff_sign_in_refused"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from services.admin.use_cases import email_changes
-from services.admin.use_cases.credentials import Credentials
+from services.admin.use_cases import email_changes, login_notices
+from services.admin.use_cases.credentials import Credentials, lost_with
 from shared.accounts import access, agencies, clients, portal_logins, second_factors, sessions, sign_in_budgets
 from shared.accounts.clients import Client
 from shared.accounts.field_blocks import CURRENT_RESIDENCE, RESIDENCE_EMAIL
@@ -147,17 +147,23 @@ async def update(
             raise Changed
         after = _changed(before, change)
         withdrawn = await _withdraw_mail(tx, before, after)
-        if password is not None and _wants_password(before, after, change, withdrawn=withdrawn):
-            after = credentials.given_to(after, password, agency, tx)
+        given = password if _wants_password(before, after, change, withdrawn=withdrawn) else None
+        if given is not None:
+            after = credentials.given_to(after, given, agency, tx)
         elif (change.reset_password or withdrawn) and not after.active:
             after = _without_credential(after)
         if after == before:
             return before
-        after = await _write(tx, before, after)
+        by_link = given is not None and agency.link_for_new_logins
+        after = await _write(tx, before, after, given=given is not None, by_link=by_link)
         if before.email != after.email:
             await email_changes.tell_the_old_address(tx, credentials, before=before, after=after, agency=agency)
-        if password is not None and after.temporary_password_hash == password.hash:
-            await credentials.mail(tx, after, password, agency)
+        await login_notices.tell_of_deactivation(tx, credentials, before=before, after=after, agency=agency)
+        await login_notices.tell_the_new_address(
+            tx, credentials, before=before, after=after, agency=agency, has_credential=given is not None
+        )
+        if given is not None:
+            await credentials.mail(tx, after, given, agency)
     return after
 
 
@@ -173,7 +179,7 @@ def _changed(login: PortalLogin, change: PortalLoginChange) -> PortalLogin:
 async def _withdraw_mail(tx: Transaction, before: PortalLogin, after: PortalLogin) -> bool:
     """Take back what is still in the queue when it would go to a wrong address or an inactive login.
 
-    Answers whether a temporary password was in it: its owner will not get that one any more.
+    Answers whether its owner will not get, or can't use any more, what they were given to come in with.
     """
     if before.active and not after.active:
         reason = "login made inactive"
@@ -183,7 +189,7 @@ async def _withdraw_mail(tx: Transaction, before: PortalLogin, after: PortalLogi
         return False
     owner = Subject(client_id=before.client_id, portal_login_id=before.id)
     ended = await deliveries.end_open(tx, owner, state="cancelled", reason=reason)
-    return "temporary_password" in ended
+    return lost_with(before, ended, tx.now)
 
 
 def _wants_password(before: PortalLogin, after: PortalLogin, change: PortalLoginChange, *, withdrawn: bool) -> bool:
@@ -201,10 +207,11 @@ def _without_credential(login: PortalLogin) -> PortalLogin:
     )
 
 
-async def _write(tx: Transaction, before: PortalLogin, after: PortalLogin) -> PortalLogin:
-    password_updated = after.temporary_password_hash != before.temporary_password_hash or (
-        after.credential_due and not before.credential_due
-    )
+async def _write(
+    tx: Transaction, before: PortalLogin, after: PortalLogin, *, given: bool, by_link: bool
+) -> PortalLogin:
+    taken = after.temporary_password_hash != before.temporary_password_hash
+    password_updated = given or taken or (after.credential_due and not before.credential_due)
     after = replace(after, updated_at=tx.now)
     if before.email != after.email:
         after = replace(after, email_unconfirmed_since=tx.now)
@@ -212,7 +219,10 @@ async def _write(tx: Transaction, before: PortalLogin, after: PortalLogin) -> Po
     subject = Subject(client_id=after.client_id, portal_login_id=after.id)
     await tx.append(
         PortalLoginUpdated(
-            username=after.username, changes=_differences(before, after), password_updated=password_updated
+            username=after.username,
+            changes=_differences(before, after),
+            password_updated=password_updated,
+            by_link=by_link,
         ),
         subject,
     )

@@ -23,6 +23,12 @@ class ConfirmEmail(Body):
     token: Token
 
 
+class AcceptInvitation(Body):
+    """The code from an e-mail that lets its reader choose the first password."""
+
+    token: Token
+
+
 class ClientOut(Answer):
     """Whose record it is."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from aiohttp import web
 
 from services.portal.api.auth import signed_in
 from services.portal.api.bodies import MeOut
 from services.portal.api.email import confirm_email
+from services.portal.api.invitations import accept_invitation
 from services.portal.api.passwords import forgot_password, forgot_username, report, reset_password, set_password
 from services.portal.api.tokens import create_token
 from services.portal.keys import MAILS, WORK
@@ -30,12 +33,17 @@ def api_routes() -> list[web.RouteDef]:
     return [
         web.post("/api/v1/token", create_token),
         *session_routes("portal"),
-        *passkey_routes("portal", passkeys.sign_in, lambda request: passkeys.told_by(request.app[MAILS])),
+        *passkey_routes(
+            "portal",
+            lambda request: partial(passkeys.sign_in, mails=request.app[MAILS]),
+            lambda request: passkeys.told_by(request.app[MAILS]),
+        ),
         *factor_routes("portal"),
         web.post("/api/v1/password", set_password),
         web.post("/api/v1/password/forgot", forgot_password),
         web.post("/api/v1/password/reset", reset_password),
         web.post("/api/v1/password/report", report),
+        web.post("/api/v1/password/invitation", accept_invitation),
         web.post("/api/v1/username/forgot", forgot_username),
         web.post("/api/v1/email/confirm", confirm_email),
         web.get("/api/v1/me", me),

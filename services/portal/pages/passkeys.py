@@ -54,6 +54,7 @@ async def submit_sign_in(request: web.Request) -> web.StreamResponse:
                 request.app[GATE],
                 request.app[SIGNER],
                 relying_party(request),
+                mails=request.app[MAILS],
                 slug=agency.slug,
                 handle=form.model.handle,
                 credential=credential_of(form.model.credential),

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from services.portal.keys import GATE, MAILS, WORK
 from services.portal.pages.forms import ForgotUsernameForm
+from services.portal.pages.invitations import choice_context
 from services.portal.pages.signing_in import enter
 from services.portal.pages.visitors import DOOR, agency_of, for_visitors, reader_of, url
 from services.portal.use_cases import passwords, usernames
@@ -26,6 +27,7 @@ PASSWORD_PAGES: Final = PasswordPages(
     enter,
     # The portal's menu shows all of its pages.
     lambda _: {},
+    choice_context,
 )
 
 

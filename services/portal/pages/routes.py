@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from services.portal.pages import email_confirmations, home, passkeys, passwords, sessions, signing_in
+from services.portal.pages import email_confirmations, home, invitations, passkeys, passwords, sessions, signing_in
 from services.portal.pages.passwords import PASSWORD_PAGES
 from services.portal.pages.second_factor import FACTOR_PAGES, SECOND_STEP_PAGES
 from services.portal.use_cases.email_confirmations import CONFIRM_PATH
+from services.portal.use_cases.invitations import INVITATION_PATH
 from shared.passkey_pages import PAGE as PASSKEYS
 
 # As agencies' slugs are; anything else is no address of ours.
@@ -50,4 +51,6 @@ def page_routes() -> list[web.RouteDef]:
         web.post(f"{_SLUG}/forgot-username", passwords.submit_forgot_username),
         web.get(f"{_SLUG}/{CONFIRM_PATH}", email_confirmations.show),
         web.post(f"{_SLUG}/{CONFIRM_PATH}", email_confirmations.submit),
+        web.get(f"{_SLUG}/{INVITATION_PATH}", invitations.show),
+        web.post(f"{_SLUG}/{INVITATION_PATH}", invitations.submit),
     ]

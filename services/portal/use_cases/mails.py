@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import ClassVar, Final, Literal
 
+from services.portal.use_cases.new_devices import coarse
 from services.portal.use_cases.sign_in import subject_of
+from shared.accounts import sessions
 from shared.accounts.agencies import Agency
 from shared.accounts.password_mails import PasswordMails
 from shared.accounts.portal_logins import PortalLogin
@@ -16,6 +19,7 @@ from shared.deliveries.store import MailName
 from shared.events.factor_catalogue import CHANGES_IN_WORDS, FactorChange
 from shared.outbox import Transaction
 from shared.security.session_limits import REPORT_WITHIN
+from shared.security.tokens import new_reference
 
 _USERNAME_WITHIN: Final = timedelta(hours=1)
 
@@ -24,7 +28,7 @@ class Mails(PasswordMails[PortalLogin]):
     """Puts them into the queue, with a fresh code where one is needed."""
 
     kind: ClassVar[SessionKind] = "portal"
-    credential: ClassVar[MailName] = "temporary_password"
+    credentials: ClassVar[tuple[MailName, ...]] = ("temporary_password", "invitation_link")
     reset_mail: ClassVar[MailName] = "password_reset"
     changed_mail: ClassVar[MailName] = "password_changed"
     refused_mail: ClassVar[MailName] = "sign_in_refused"
@@ -54,6 +58,26 @@ class Mails(PasswordMails[PortalLogin]):
             tx, "second_factor_changed", login, agency, "report", expires_at, detail=CHANGES_IN_WORDS[what]
         )
 
+    async def new_device(
+        self, tx: Transaction, login: PortalLogin, agency: Agency, *, device: str, address: str | None
+    ) -> None:
+        """Somebody signed in with what nobody had signed in with before; with a code to say that it was not them."""
+        reference, expires_at = new_reference(agency.id), tx.now + REPORT_WITHIN
+        await sessions.insert_password_token(
+            tx.conn, reference, self.kind, login.id, "report", now=tx.now, expires_at=expires_at
+        )
+        further = {"happened_at": tx.now.isoformat(), "place": coarse(address)}
+        await self._queue(
+            tx,
+            "new_device",
+            login,
+            agency,
+            secret=reference.text,
+            expires_at=expires_at,
+            detail=device,
+            further=further,
+        )
+
     async def _queue(
         self,
         tx: Transaction,
@@ -64,6 +88,7 @@ class Mails(PasswordMails[PortalLogin]):
         secret: str,
         expires_at: datetime,
         detail: str = "",
+        further: Mapping[str, str] | None = None,
     ) -> None:
         await deliveries.queue(
             tx,
@@ -77,6 +102,7 @@ class Mails(PasswordMails[PortalLogin]):
                 "portal_url": f"{self._base_url}/{agency.slug}/",
                 "agency_name": agency.name,
                 **({"detail": detail} if detail else {}),
+                **(further or {}),
             },
             secret=secret,
             expires_at=expires_at,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from services.portal.use_cases import new_devices
 from services.portal.use_cases.mails import Mails
 from services.portal.use_cases.sign_in import begin_session
 from shared.accounts import agencies, passkey_sign_in, portal_logins
@@ -26,6 +27,7 @@ async def sign_in(
     signer: Signer,
     rp: RelyingParty,
     *,
+    mails: Mails,
     slug: str,
     handle: str,
     credential: Mapping[str, Any],
@@ -39,6 +41,7 @@ async def sign_in(
 
     async def begin(tx: Transaction, agency: Agency, owner: Owner) -> SignedIn:
         login = await _login(tx, owner)
+        await new_devices.tell(tx, mails, agency, login, origin)
         return await begin_session(
             tx, agency, login, signer=signer, origin=origin, with_cookie=with_cookie, how="passkey"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from services.portal.use_cases import new_devices
 from services.portal.use_cases.mails import Mails
 from services.portal.use_cases.sign_in import begin_session
 from shared.accounts import portal_logins
@@ -31,13 +32,13 @@ def factors_of(boxes: Boxes, hasher: PasswordHasher, signer: Signer, mails: Mail
         if login is not None:
             await mails.refused(tx, login, agency, "wrong_codes")
 
-    return Factors("portal", boxes, hasher, signer, _begin, tell, warn)
+    async def begin(
+        tx: Transaction, agency: Agency, person_id: UUID, *, signer: Signer, origin: Origin, with_cookie: bool
+    ) -> SignedIn:
+        login = await portal_logins.by_id(tx.conn, person_id)
+        if login is None:
+            raise NotSignedIn
+        await new_devices.tell(tx, mails, agency, login, origin)
+        return await begin_session(tx, agency, login, signer=signer, origin=origin, with_cookie=with_cookie)
 
-
-async def _begin(
-    tx: Transaction, agency: Agency, person_id: UUID, *, signer: Signer, origin: Origin, with_cookie: bool
-) -> SignedIn:
-    login = await portal_logins.by_id(tx.conn, person_id)
-    if login is None:
-        raise NotSignedIn
-    return await begin_session(tx, agency, login, signer=signer, origin=origin, with_cookie=with_cookie)
+    return Factors("portal", boxes, hasher, signer, begin, tell, warn)

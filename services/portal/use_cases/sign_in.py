@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
+from services.portal.use_cases import new_devices
+from services.portal.use_cases.new_devices import TellsOfDevices
 from shared.accounts import access, agencies, portal_logins, second_steps, sessions, sign_in_budgets
 from shared.accounts.access import Origin, SignedIn
 from shared.accounts.agencies import Agency
 from shared.accounts.factor_owners import of_login
 from shared.accounts.owners import usable_hash
-from shared.accounts.password_mails import PasswordMails
+from shared.accounts.password_mails import Attack
 from shared.accounts.passwords import (
     PasswordChangeRequired,
     TemporaryPasswordExpired,
@@ -26,12 +30,19 @@ from shared.security.gate import Gate, at_the_gate
 from shared.security.tokens import NOBODY, Signer
 
 
+class SignInMails(TellsOfDevices, Protocol):
+    """The e-mails that a sign-in may lead to."""
+
+    async def refused(self, tx: Transaction, person: PortalLogin, agency: Agency, what: Attack) -> None:
+        """Somebody tries to get in."""
+
+
 @at_the_gate
 async def sign_in(
     work: Work,
     gate: Gate,
     signer: Signer,
-    mails: PasswordMails[PortalLogin],
+    mails: SignInMails,
     *,
     slug: str,
     username: str,
@@ -84,7 +95,7 @@ async def _renew_hash(work: Work, gate: Gate, agency: Agency, login: PortalLogin
 
 async def _decide(
     tx: Transaction,
-    mails: PasswordMails[PortalLogin],
+    mails: SignInMails,
     agency: Agency,
     login: PortalLogin | None,
     password: str,
@@ -107,7 +118,7 @@ async def _decide(
         return BadCredentials()
     state = login.password_state(tx.now)
     if state == "own":
-        return await _admit(tx, agency, login, password, signer=signer, origin=origin, with_cookie=with_cookie)
+        return await _admit(tx, mails, agency, login, password, signer=signer, origin=origin, with_cookie=with_cookie)
     await sign_in_budgets.passed(tx, "portal", login.id, budget)
     if state == "temporary_expired":
         refused = PortalSessionRefused(username=login.username, reason="temporary_password_expired")
@@ -118,6 +129,7 @@ async def _decide(
 
 async def _admit(
     tx: Transaction,
+    mails: SignInMails,
     agency: Agency,
     login: PortalLogin,
     password: str,
@@ -136,12 +148,11 @@ async def _admit(
         return asked
     budget = await sign_in_budgets.lock(tx, "portal", login.id, origin.device)
     await sign_in_budgets.passed(tx, "portal", login.id, budget)
+    await new_devices.tell(tx, mails, agency, login, origin)
     return await begin_session(tx, agency, login, signer=signer, origin=origin, with_cookie=with_cookie)
 
 
-async def _count(
-    tx: Transaction, mails: PasswordMails[PortalLogin], agency: Agency, login: PortalLogin, budget: Budget
-) -> None:
+async def _count(tx: Transaction, mails: SignInMails, agency: Agency, login: PortalLogin, budget: Budget) -> None:
     await tx.append(_refusal(tx, login), subject_of(login))
     if usable_hash(login) is None:
         # There was nothing to guess.
@@ -185,7 +196,7 @@ def _refusal(tx: Transaction, login: PortalLogin) -> PortalSessionRefused:
         return PortalSessionRefused(username=login.username, reason="inactive")
     if login.reported_at is not None:
         return PortalSessionRefused(username=login.username, reason="locked")
-    if login.password_state(tx.now) == "none":
+    if login.password_state(tx.now) in ("none", "link_sent", "link_expired"):
         return PortalSessionRefused(username=login.username, reason="no_password")
     return PortalSessionRefused(username=login.username, reason="wrong_password")
 

@@ -134,3 +134,8 @@ where (portal_login_id = $1 or staff_user_id = $1) and purpose = 'reset' and use
 -- Whatever could set this person's password can no longer do it. That an earlier change was somebody else's can still be said.
 update accounts.password_tokens set used_at = $2
 where (portal_login_id = $1 or staff_user_id = $1) and purpose not in ('report', 'confirm_email') and used_at is null;
+
+-- name: program_known
+-- Whether a login's owner has signed in without a browser before: with this program, and with any.
+select coalesce(bool_or(user_agent = $2), false) as this, count(*) > 0 as any
+from accounts.sessions where portal_login_id = $1 and secret_digest is null;

@@ -29,3 +29,7 @@ with before as (
     where kind = $1 and person_id = $2 and (failures > 0 or locks > 0 or locked_until is not null)
 )
 select locked_until from before;
+
+-- name: any_known
+-- Whether the person has signed in on a browser before, whichever it was.
+select exists (select from accounts.sign_in_budgets where kind = $1 and person_id = $2 and device is not null);

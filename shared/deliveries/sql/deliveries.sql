@@ -18,8 +18,9 @@ where (portal_login_id = $1 or staff_user_id = $1) and finished_at is null and m
 
 -- name: last_recipient
 -- Whoever has read of this login: where the last e-mail went, or is on its way to. None that was taken back or given up.
+-- Nor what only says that an address was put in: it may be nobody's, or a stranger's.
 select recipient from mail.deliveries
-where portal_login_id = $1 and state in ('queued', 'sending', 'accepted') order by id desc limit 1;
+where portal_login_id = $1 and state in ('queued', 'sending', 'accepted') and mail <> 'new_email' order by id desc limit 1;
 
 -- name: sent_since
 -- How often an e-mail of this kind was asked for.
