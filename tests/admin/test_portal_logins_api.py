@@ -57,6 +57,7 @@ async def test_a_login_is_added_and_its_owner_mailed(api: Api, town: Town, clock
         "representative": False,
         "active": True,
         "password_state": "temporary",
+        "link_expires_at": None,
         "temporary_password_expires_at": (clock() + timedelta(hours=72)).isoformat().replace("+00:00", "Z"),
         "locked_until": None,
         "reported_at": None,

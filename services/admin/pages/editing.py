@@ -123,12 +123,13 @@ async def _create(request: web.Request, page: EditPage, window: Window) -> str:
         client_id=page.sheet.client.id,
         new=new,
     )
+    credential = _credential(by_link=page.sheet.agency.link_for_new_logins)
     if not new.reset_password:
         further = "No password was generated and no e-mail was sent."
     elif login.active:
-        further = f"An e-mail with {_given(login)} is on its way to {login.email}."
+        further = f"An e-mail with a {credential} is on its way to {login.email}."
     else:
-        further = "It is inactive: the e-mail to its owner is sent once it is made active."
+        further = f"It is inactive: the e-mail with a {credential} is sent once it is made active."
     return f"Portal login {login.username} was added. {further}"
 
 
@@ -150,18 +151,19 @@ def _words_of_change(before: PortalLogin, after: PortalLogin) -> str:
     if after.version == before.version:
         return f"Nothing was changed about portal login {after.username}."
     words = f"Portal login {after.username} was changed."
-    if after.temporary_password_expires_at not in (None, before.temporary_password_expires_at):
-        words += f" An e-mail with {_given(after, 'new ')} is on its way to {after.email}."
+    by_link = after.temporary_password_hash is None
+    had = (before.temporary_password_hash, before.temporary_password_expires_at)
+    has = (after.temporary_password_hash, after.temporary_password_expires_at)
+    if has != had and after.temporary_password_expires_at is not None:
+        words += f" An e-mail with a new {_credential(by_link=by_link)} is on its way to {after.email}."
     if before.active and not after.active:
         words += " It is inactive now: nobody can sign in with it, and whoever was signed in is signed out."
     return words
 
 
-def _given(login: PortalLogin, new: str = "") -> str:
+def _credential(*, by_link: bool) -> str:
     """What is on its way to a login's owner."""
-    return (
-        f"a {new}link to choose a password" if login.temporary_password_hash is None else f"a {new}temporary password"
-    )
+    return "link to choose a password" if by_link else "temporary password"
 
 
 async def _login_changed(request: web.Request, page: EditPage, window: Window, *, status: int) -> web.Response:

@@ -58,6 +58,8 @@ def coarse(address: str | None) -> str:
     if address is None:
         return ""
     found = ip_address(address)
+    if found.version == 6 and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
     network = ip_network((found, _SHOWN_BITS[found.version]), strict=False)
     if found.version == 4:
         return ".".join(str(network.network_address).split(".")[:2]) + ".x.x"
