@@ -31,9 +31,8 @@ class InvitationExpired(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Whose password is about to be chosen. ``record_of`` names the client, to a representative alone."""
+    """What somebody came with to choose a password. ``record_of`` names the client, to a representative alone."""
 
-    username: str
     by_link: bool
     record_of: str | None
 
@@ -74,7 +73,7 @@ def _waits(login: PortalLogin) -> bool:
 
 
 async def choice(work: Work, *, token: str) -> Choice | None:
-    """Whose password the bearer of a token for a first one is about to choose; None when it is no good any more."""
+    """What the bearer of a token for a first password came with; None when it is no good any more."""
     reference = parse_reference(token)
     if reference is None:
         return None
@@ -86,4 +85,4 @@ async def choice(work: Work, *, token: str) -> Choice | None:
         client = await clients.names(conn, login.client_id)
     by_link = login.temporary_password_hash is None and login.password_hash is None
     record_of = f"{client.first_name} {client.last_name}" if login.representative else None
-    return Choice(login.username, by_link, record_of)
+    return Choice(by_link, record_of)
