@@ -74,6 +74,11 @@ UNTIL = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
             "The owner of the portal login cmalek said that a change was not theirs. It is locked now.",
         ),
         (
+            PortalPasswordChanged(username="cmalek", how="link"),
+            "Portal Password Changed",
+            "cmalek chose a password with the link from an e-mail.",
+        ),
+        (
             PortalPasswordChanged(username="cmalek", how="reset"),
             "Portal Password Changed",
             "cmalek chose a password with a reset e-mail.",

@@ -80,6 +80,11 @@ def enveloped(payload: Payload, changes: dict[str, Any] | None = None) -> Envelo
             "Profile Updated",
             "Portal Login cmalek was modified by nextstep. Changes: Active: Yes -> No, Portal User Email: a@x -> b@x, Password updated",
         ),
+        (
+            PortalLoginUpdated(username="cmalek", password_updated=True, by_link=True),
+            "Profile Updated",
+            "Portal Login cmalek was modified by nextstep. Changes: Password removed, link to choose one sent",
+        ),
         (PortalPasswordChanged(username="cmalek", how="first"), "Reset Password", "Password changed by cmalek"),
     ],
 )

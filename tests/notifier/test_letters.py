@@ -394,3 +394,34 @@ def test_nothing_that_holds_the_secret_shows_it() -> None:
     chosen = words(secret=secret)
     assert secret not in repr(chosen)
     assert secret not in repr(Letters().write("temporary_password", chosen))
+
+
+def test_a_link_mail_leads_to_its_page_and_shows_the_code() -> None:
+    mail = sent("invitation_link", of=words(secret=TOKEN))
+    for part in (mail.text, mail.html):
+        assert f"https://portal.example.org/riverside/invitation#token={TOKEN}" in part
+        assert "https://portal.example.org/riverside/invitation" in part
+        assert "cmalek" in part
+        assert "Friday, November 27, 2026 at 9:30 AM EST" in part
+        assert "emporary" not in part
+
+
+def test_a_mail_about_a_new_device_says_when_and_where() -> None:
+    when = "2026-03-02T15:00:00+00:00"
+    mail = sent("new_device", of=words(secret=TOKEN, detail="Firefox on Linux", happened_at=when, place="198.51.x.x"))
+    for part in (mail.text, mail.html):
+        assert "Firefox on Linux" in part
+        assert "Monday, March 2, 2026 at 10:00 AM EST" in part
+        assert "198.51.x.x" in part
+        assert f"https://portal.example.org/riverside/not-me#token={TOKEN}" in part
+    unplaced = sent("new_device", of=words(secret=TOKEN, detail="Firefox on Linux", happened_at=when))
+    assert "Internet address" not in unplaced.text + unplaced.html
+
+
+@pytest.mark.parametrize(("name", "username"), [("new_email", False), ("login_inactive", True)])
+def test_a_mail_that_may_reach_a_stranger_opens_nothing(name: str, *, username: bool) -> None:
+    mail = sent(name, of=words(secret=""))
+    for part in (mail.text, mail.html):
+        assert "token" not in part
+        assert "https://portal" not in part
+        assert ("cmalek" in part) is username

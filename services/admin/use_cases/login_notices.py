@@ -9,6 +9,21 @@ from shared.accounts.portal_logins import PortalLogin
 from shared.outbox import Transaction
 
 
+async def tell(
+    tx: Transaction,
+    credentials: Credentials,
+    *,
+    before: PortalLogin,
+    after: PortalLogin,
+    agency: Agency,
+    has_credential: bool,
+) -> None:
+    """Mail what a change of a login asks for; ``has_credential``: a password or a link is mailed at the same moment."""
+    await tell_of_deactivation(tx, credentials, before=before, after=after, agency=agency)
+    if not has_credential:
+        await _tell_the_new_address(tx, credentials, before=before, after=after, agency=agency)
+
+
 async def tell_of_deactivation(
     tx: Transaction, credentials: Credentials, *, before: PortalLogin, after: PortalLogin, agency: Agency
 ) -> None:
@@ -24,21 +39,11 @@ async def tell_of_deactivation(
         await credentials.notice(tx, "login_inactive", after, recipient, agency)
 
 
-async def tell_the_new_address(
-    tx: Transaction,
-    credentials: Credentials,
-    *,
-    before: PortalLogin,
-    after: PortalLogin,
-    agency: Agency,
-    has_credential: bool,
+async def _tell_the_new_address(
+    tx: Transaction, credentials: Credentials, *, before: PortalLogin, after: PortalLogin, agency: Agency
 ) -> None:
-    """Mail the new address that it belongs to a portal login now.
-
-    Nothing where a credential goes there at the same moment, nor to somebody who has nothing to sign in with yet.
-    """
+    """Mail the new address that it belongs to a portal login now, if that has anything to sign in with yet."""
     changed = before.email.casefold() != after.email.casefold()
-    if not (agency.notice_of_new_email and changed and after.active) or has_credential:
-        return
-    if after.password_hash or after.temporary_password_hash:
+    has_any = after.password_hash or after.temporary_password_hash
+    if agency.notice_of_new_email and changed and after.active and has_any:
         await credentials.notice(tx, "new_email", after, after.email, agency)

@@ -158,8 +158,7 @@ async def update(
         after = await _write(tx, before, after, given=given is not None, by_link=by_link)
         if before.email != after.email:
             await email_changes.tell_the_old_address(tx, credentials, before=before, after=after, agency=agency)
-        await login_notices.tell_of_deactivation(tx, credentials, before=before, after=after, agency=agency)
-        await login_notices.tell_the_new_address(
+        await login_notices.tell(
             tx, credentials, before=before, after=after, agency=agency, has_credential=given is not None
         )
         if given is not None:

@@ -137,5 +137,6 @@ where (portal_login_id = $1 or staff_user_id = $1) and purpose not in ('report',
 
 -- name: program_known
 -- Whether a login's owner has signed in without a browser before: with this program, and with any.
-select coalesce(bool_or(user_agent = $2), false) as this, count(*) > 0 as any
-from accounts.sessions where portal_login_id = $1 and secret_digest is null;
+select
+    exists (select from accounts.sessions where portal_login_id = $1 and secret_digest is null and user_agent = $2) as this,
+    exists (select from accounts.sessions where portal_login_id = $1 and secret_digest is null) as any;
