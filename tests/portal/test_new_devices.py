@@ -11,7 +11,10 @@ import pytest
 from services.admin.use_cases import notices
 from services.portal.use_cases.new_devices import coarse
 from tests.portal.conftest import NEW_PASSWORD, Portal, Town, credentials_of, csrf_of, sign_in_page, tokens_of
+from tests.portal.test_passkeys import Phone, half_done, phone, with_app, with_passkey
 from tests.support.clock import FakeClock
+
+__all__ = ["phone"]
 
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Version/17.5 Mobile/15E148 Safari/604.1"
 
@@ -113,13 +116,29 @@ async def test_programs_are_known_by_their_name(portal: Portal, town: Town) -> N
     assert len(await told(town)) == 1
 
 
-async def test_a_second_step_is_told_of_when_it_is_done(portal: Portal, town: Town) -> None:
+async def all_before_were_others(town: Town) -> None:
+    """As if the sessions that there were had been those of another program."""
+    await town.rows("update accounts.sessions set user_agent = 'Other/1.0'")
+
+
+async def test_a_second_step_is_told_of_when_it_is_done_and_not_before(portal: Portal, town: Town) -> None:
     await town.own()
-    await sign_in_page(portal)
-    await town.rows("update accounts.portal_logins set representative = true")
-    await town.rows("update accounts.agencies set second_factor_of_representatives = true")
-    await signed_in_elsewhere(portal, town)
+    app = await with_app(portal, town)
+    await all_before_were_others(town)
+    half = await half_done(portal)
     assert await told(town) == [], "the password alone has opened nothing"
+    code = {"second_factor_token": half["second_factor_token"], "code": app.next_code()}
+    assert (await portal.api("token/second-factor", code)).status == 200
+    assert len(await told(town)) == 1
+
+
+async def test_a_sign_in_with_a_passkey_is_told_as_well(portal: Portal, town: Town, phone: Phone) -> None:
+    await with_passkey(portal, town, phone)
+    await all_before_were_others(town)
+    assert (await phone.sign_in()).status == 200
+    assert len(await told(town)) == 1
+    assert (await phone.sign_in()).status == 200
+    assert len(await told(town)) == 1
 
 
 @pytest.mark.parametrize(
