@@ -44,7 +44,11 @@ SINGLE_SIGN_ON: Final = Entry(
     Right.MANAGE_AGENCY,
 )
 
-ADMINISTRATION_ENTRIES: Final[tuple[Entry, ...]] = (STAFF, SIGN_IN_RULES, SINGLE_SIGN_ON, SECURITY_LOG)
+EMAIL_SETTINGS: Final = Entry(
+    "E-mail Settings", "email-settings", "Who e-mails are from, and your own mail server.", Right.MANAGE_AGENCY
+)
+
+ADMINISTRATION_ENTRIES: Final[tuple[Entry, ...]] = (STAFF, SIGN_IN_RULES, SINGLE_SIGN_ON, EMAIL_SETTINGS, SECURITY_LOG)
 
 Crumbs = list[tuple[str, str | None]]
 
