@@ -58,9 +58,11 @@ async def of_agency(conn: Connection) -> EmailSettings:
 
 
 async def put(conn: Connection, agency_id: UUID, settings: EmailSettings, password: SealedPassword | None) -> None:
-    """Keep the settings, with this password or none."""
+    """Keep the settings, with this password or none. For the same agency, one at a time."""
     box = (password.box, password.sealed_for) if password else (None, None)
-    await conn.execute(SQL["put"], agency_id, *_values(settings), *box, settings.version)
+    values = (agency_id, *_values(settings), *box, settings.version)
+    if await conn.fetchval(SQL["put"], *values) is None:
+        await conn.execute(SQL["add"], *values)
 
 
 async def put_but_password(conn: Connection, agency_id: UUID, settings: EmailSettings) -> None:

@@ -187,7 +187,7 @@ async def post(database: Database, admin_work: Work, world: World, keys: Keys) -
     return Post(database, admin_work, await world.agency(), keys)
 
 
-@dataclass(slots=True)
+@dataclass
 class MakeCourier:
     """Couriers as processes have them, each with pauses of its own."""
 
@@ -200,15 +200,20 @@ class MakeCourier:
     opener: Opener | None = None
     # Where the servers of these tests are.
     inside: tuple[Network, ...] = (ip_network("127.0.0.0/8"),)
+    reserved: tuple[str, ...] = ()
     tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
     dkim: DkimSigner | None = None
 
     def __call__(self, script: Script, *, private_key: str | None = None, pauses: Pauses | None = None) -> Courier:
+        return self.to(SmtpServer("127.0.0.1", script.port, "plaintext"), private_key=private_key, pauses=pauses)
+
+    def to(self, server: SmtpServer, *, private_key: str | None = None, pauses: Pauses | None = None) -> Courier:
+        """With this server as the operator's."""
         opener = self.opener or Opener(private_key or self.keys.private)
-        operators = self.mailer(SmtpServer("127.0.0.1", script.port, "plaintext"))
+        operators = self.mailer(server)
         return Courier(
             self.work,
-            servers=Servers(operators, opener, make=self.mailer, inside=self.inside),
+            servers=Servers(operators, opener, make=self.mailer, inside=self.inside, reserved=self.reserved),
             letters=Letters(),
             opener=opener,
             sender=SENDER,

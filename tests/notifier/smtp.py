@@ -192,6 +192,8 @@ class Certificate:
 
     pem: str
     server: ssl.SSLContext
+    # Private key and certificate, for servers that are other programs.
+    chain: bytes = field(repr=False)
 
     @property
     def trusting(self) -> ssl.SSLContext:
@@ -227,7 +229,8 @@ def certificate(folder: Path, *, name: str = "127.0.0.1") -> Certificate:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     whole = folder / f"{name}.pem"
-    whole.write_bytes(private + pem.encode())
+    chain = private + pem.encode()
+    whole.write_bytes(chain)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(whole)
-    return Certificate(pem, context)
+    return Certificate(pem, context, chain)

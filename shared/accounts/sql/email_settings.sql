@@ -2,15 +2,18 @@
 -- What the transaction's agency says about its e-mails; of the password only whether there is one.
 select sender, sender_name, reply_to, host, port, security, username, version from accounts.email_settings;
 
--- name: put
--- The settings as they are to be, with the password that is good from now on, or none.
+-- name: add
+-- The settings of an agency that has none yet.
 insert into accounts.email_settings
     (agency_id, sender, sender_name, reply_to, host, port, security, username, sealed_password, sealed_for, version)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-on conflict (agency_id) do update set sender = excluded.sender, sender_name = excluded.sender_name,
-    reply_to = excluded.reply_to, host = excluded.host, port = excluded.port, security = excluded.security,
-    username = excluded.username, sealed_password = excluded.sealed_password, sealed_for = excluded.sealed_for,
-    version = excluded.version;
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
+
+-- name: put
+-- The settings as they are to be, with the password that is good from now on, or none. No upsert: that would have to
+-- read the password.
+update accounts.email_settings set sender = $2, sender_name = $3, reply_to = $4, host = $5, port = $6, security = $7,
+    username = $8, sealed_password = $9, sealed_for = $10, version = $11
+where agency_id = $1 returning version;
 
 -- name: put_but_password
 -- The same where the password stays; nothing here may read it.
