@@ -53,7 +53,7 @@ _LONGEST_PAUSE: Final = 5.0
 
 # Sent to see whether changed settings work: it does not wait because those before did not.
 _TEST: Final = "email_test"
-_NO_PASSWORD: Final = "The password of the mail server cannot be read. Enter it again."
+_UNREADABLE: Final = "The password of the mail server cannot be read. Enter it again."
 _NOT_THEIRS: Final = "The sender address belongs to whoever runs this system. Choose one of your own."
 
 Outcome = mailer.Outcome | Literal["error"]
@@ -174,7 +174,7 @@ class Courier:
             answer = await mailer.send(prepared.mail, still_wanted=lambda: self._keep(claim, prepared.message_id))
         except PasswordUnreadable:
             log.error("the password of an agency's mail server cannot be read", agency_id=channel.agency_id)
-            return Attempt("channel_refused", None, _NO_PASSWORD, about_sender=True)
+            return Attempt("channel_refused", None, _UNREADABLE, about_sender=True)
         except CannotOpen:
             return self._cannot_open(claim)
         except Exception as error:  # noqa: BLE001 - a defect must not leave the delivery leased and its attempt open

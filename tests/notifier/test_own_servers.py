@@ -241,7 +241,7 @@ async def test_a_password_outlives_the_key_that_it_was_sealed_for(
 ) -> None:
     await post.sql("delete from accounts.sealing_keys")
     await say(**at(own))
-    new_private, new_public = new_key_pair()
+    new_private, _ = new_key_pair()
     both = Opener(f"{new_private}\n{keys.private}")
     await sealing_keys.publish(notifier_pool, both, clock())
     await seal_anew(notifier_pool, both, clock)

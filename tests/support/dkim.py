@@ -22,7 +22,7 @@ print(dkim.verify(sys.stdin.buffer.read(), dnsfunc=dns))
 @functools.cache
 def _python() -> str:
     path = shutil.which("python3", path="/usr/bin:/bin")
-    found = path and subprocess.run([path, "-c", "import dkim"], capture_output=True).returncode == 0
+    found = path and subprocess.run([path, "-c", "import dkim"], check=False, capture_output=True).returncode == 0
     if path is None or not found:
         if os.environ.get("CI") == "true":
             pytest.fail("python3-dkim is not installed, and with CI=true nothing may be skipped")
