@@ -134,8 +134,7 @@ class Courier:
             return
         attempt = await self._attempt(claim, channel)
         if attempt.outcome == "channel_refused":
-            only_here = attempt.about_sender or channel.own_server
-            self._pauses.begin(self._work.clock() + PAUSE, known.agency_id if only_here else None)
+            self._pauses.begin(self._work.clock() + PAUSE, known.agency_id if attempt.about_sender else None)
         log.info(
             "delivery attempt",
             delivery_id=known.id,
@@ -182,6 +181,9 @@ class Courier:
             where = "".join(traceback.format_tb(error.__traceback__))
             log.error("delivery attempt failed", delivery_id=claim.delivery.id, error=type(error).__name__, where=where)
             return Attempt("error", None, "The notifier could not send it.")
+        if channel.own_server:
+            # Whatever its server has against us, others have another one.
+            answer = replace(answer, about_sender=answer.outcome == "channel_refused")
         if prepared.secret:
             # Some filters quote what they did not like.
             answer = replace(answer, reply=answer.reply.replace(prepared.secret, REDACTED))

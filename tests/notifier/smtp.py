@@ -20,6 +20,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import NameOID
 
 USERNAME, PASSWORD = "relay", "channel-pass-7"
@@ -203,6 +204,13 @@ class Certificate:
         return context
 
 
+def private_pem(key: PrivateKeyTypes) -> str:
+    """A private key as settings and servers take it."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+
+
 def certificate(folder: Path, *, name: str = "127.0.0.1") -> Certificate:
     """A fresh one."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -225,11 +233,8 @@ def certificate(folder: Path, *, name: str = "127.0.0.1") -> Certificate:
         .sign(key, hashes.SHA256())
     )
     pem = made.public_bytes(serialization.Encoding.PEM).decode()
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
     whole = folder / f"{name}.pem"
-    chain = private + pem.encode()
+    chain = (private_pem(key) + pem).encode()
     whole.write_bytes(chain)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(whole)

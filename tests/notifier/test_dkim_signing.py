@@ -7,29 +7,22 @@ from datetime import UTC, datetime
 from email import message_from_bytes
 
 import pytest
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from services.notifier.dkim_signing import DkimSigner, WeakKey
 from services.notifier.letters import Heading, Letters, Words, on_the_wire
 from tests.notifier.conftest import SECRET, MakeCourier, Post
-from tests.notifier.smtp import Script
+from tests.notifier.smtp import Script, private_pem
 from tests.support.dkim import verifies
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 SENDER = "no-reply@portico.example"
 
 
-def pem(key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> str:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
-
-
 @pytest.fixture(scope="module")
 def signers() -> dict[str, DkimSigner]:
     keys = {"rsa": rsa.generate_private_key(65537, 2048), "ed25519": ed25519.Ed25519PrivateKey.generate()}
-    return {name: DkimSigner("portico.example", "s1", pem(key)) for name, key in keys.items()}  # type: ignore[arg-type]
+    return {name: DkimSigner("portico.example", "s1", private_pem(key)) for name, key in keys.items()}
 
 
 def a_mail(*, reply_to: str | None = None) -> bytes:
@@ -95,7 +88,7 @@ def test_nothing_is_signed_for_another_domain(signers: dict[str, DkimSigner], se
 def test_a_weak_key_and_one_of_another_kind_are_refused() -> None:
     for key in (rsa.generate_private_key(65537, 1024), ec.generate_private_key(ec.SECP256R1())):
         with pytest.raises(WeakKey):
-            DkimSigner("portico.example", "s1", pem(key))
+            DkimSigner("portico.example", "s1", private_pem(key))
     with pytest.raises(ValueError, match="PEM"):
         DkimSigner("portico.example", "s1", "no key")
 

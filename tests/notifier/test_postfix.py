@@ -13,8 +13,7 @@ from services.notifier.dkim_signing import DkimSigner
 from services.notifier.mailer import Answer, Mail, Mailer, Patience, Security, SmtpServer
 from tests.notifier.conftest import SECRET, MakeCourier, Post
 from tests.notifier.postfix import Postfix, postfix
-from tests.notifier.smtp import Certificate, certificate
-from tests.notifier.test_dkim_signing import pem
+from tests.notifier.smtp import Certificate, certificate, private_pem
 from tests.support.dkim import verifies
 
 pytestmark = pytest.mark.xdist_group("postfix")
@@ -78,7 +77,7 @@ async def test_a_mail_arrives_whole_line_by_line(server: Postfix, proof: Certifi
 async def test_a_credential_arrives_signed_and_readable(
     server: Postfix, proof: Certificate, make_courier: MakeCourier, post: Post
 ) -> None:
-    signer = DkimSigner("portico.example", "s1", pem(rsa.generate_private_key(65537, 2048)))
+    signer = DkimSigner("portico.example", "s1", private_pem(rsa.generate_private_key(65537, 2048)))
     make_courier.dkim, make_courier.tls, make_courier.patience = signer, proof.trusting, PATIENCE
     queued = await post.queue()
     courier = make_courier.to(SmtpServer("127.0.0.1", server.port, "starttls"))
