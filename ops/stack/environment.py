@@ -17,6 +17,7 @@ from ops.stack.secrets import DATABASE_ROLES, Secrets
 SERVICES = ("audit", "admin", "portal", "notifier")
 
 _FILE = "environment.json"
+_THIS_MACHINE = "127.0.0.0/8,::1/128"
 
 # Names that a child gets from here and never by inheritance, by themselves or with _FILE.
 _OURS = frozenset(
@@ -32,6 +33,7 @@ _OURS = frozenset(
             "SHARED_NETWORKS",
             "MAIL_FROM",
             "MAIL_FOLDER",
+            "SMTP_ALLOWED_NETWORKS",
             "REUSE_PORT",
             "HEARTBEAT_FILE",
         ),
@@ -83,7 +85,7 @@ class StackEnvironment:
             "LOG_FORMAT": "json",
             "TRUSTED_PROXIES": self.trusted_proxies,
             # Whoever tries this out does so from this machine, as everybody.
-            "SHARED_NETWORKS": "127.0.0.0/8,::1/128",
+            "SHARED_NETWORKS": _THIS_MACHINE,
             "HOST": LOOPBACK,
             "PROBE_HOST": LOOPBACK,
             "PROBE_PORT": str(probe_port),
@@ -132,6 +134,7 @@ class StackEnvironment:
             "SEALING_PUBLIC_KEY": self.secrets.keys.sealing_public_key,
             "BOX_KEYS_FILE": self._key_file("admin-boxes"),
             "PORTAL_URL": public_url(self.ports.portal),
+            "SMTP_ALLOWED_NETWORKS": _THIS_MACHINE,
         }
 
     def _portal(self) -> dict[str, str]:
@@ -155,6 +158,7 @@ class StackEnvironment:
             "SEALING_PRIVATE_KEY_FILE": self._key_file("sealing"),
             "SMTP_URL": self.backends.smtp_url,
             "MAIL_FROM": self.mail_from,
+            "SMTP_ALLOWED_NETWORKS": _THIS_MACHINE,
             **({} if security is None else {"SMTP_SECURITY": security}),
         }
 

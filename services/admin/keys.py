@@ -11,7 +11,7 @@ from services.admin.use_cases.credentials import Credentials
 from services.admin.use_cases.mails import StaffMails
 from services.admin.visitor import Visitor
 from shared.accounts.agencies import Agency
-from shared.accounts_service import BOXES, FACTORS, GATE, HASHER, KEY_RING, SIGNER, VERIFIER, WORK
+from shared.accounts_service import BOXES, FACTORS, GATE, HASHER, KEY_RING, SEALER, SIGNER, VERIFIER, WORK
 
 SETTINGS = web.AppKey("settings", AdminSettings)
 CREDENTIALS = web.AppKey("credentials", Credentials)
@@ -33,6 +33,7 @@ __all__ = [
     "IDENTITY_PROVIDERS",
     "KEY_RING",
     "MAILS",
+    "SEALER",
     "SETTINGS",
     "SIGNER",
     "VERIFIER",

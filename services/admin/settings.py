@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.accounts_service import AccountsServiceSettings
-from shared.settings import BaseUrl
+from shared.settings import BaseUrl, Networks
 
 ISSUER = "portico_admin"
 """Who signs the admin service's tokens: its database role, whose own keys alone it may publish."""
@@ -16,3 +16,5 @@ class AdminSettings(AccountsServiceSettings):
     """
 
     portal_url: BaseUrl
+    # Where agencies' own mail servers may be besides public addresses, as the notifier is told.
+    smtp_allowed_networks: Networks = ()

@@ -21,8 +21,9 @@ from services.notifier.delivery import Courier
 from services.notifier.keys import NotifierKeys
 from services.notifier.letters import Letters
 from services.notifier.liveness import Liveness
-from services.notifier.mailer import Mailer
+from services.notifier.mailer import Mailer, SmtpServer
 from services.notifier.metrics import Attempts, NotifierFigures
+from services.notifier.servers import Servers
 from services.notifier.settings import NotifierSettings
 from services.notifier.sweep import Sweep
 from services.notifier.tasks import LoopBridge
@@ -86,7 +87,7 @@ async def _delivering(
 
         bridge = LoopBridge(
             asyncio.get_running_loop(),
-            _courier(settings, work, keys.opener, metrics).deliver,
+            _courier(settings, work, keys.opener, _servers(stack, settings, keys.opener), metrics).deliver,
             seconds=settings.lease_seconds * 2,
         )
         ended = asyncio.Event()
@@ -133,16 +134,27 @@ async def _database(stack: AsyncExitStack, settings: NotifierSettings, clock: Cl
     return Work(pool, clock, table="mail.outbox"), pool
 
 
-def _courier(settings: NotifierSettings, work: Work, opener: Opener, metrics: Metrics) -> Courier:
-    mailer = Mailer(
-        settings.smtp,
-        hello=settings.mail_from.rpartition("@")[2],
-        tls=settings.tls_context(),
-        patience=settings.patience,
+def _servers(stack: AsyncExitStack, settings: NotifierSettings, opener: Opener) -> Servers:
+    tls, hello = settings.tls_context(), settings.mail_from.rpartition("@")[2]
+
+    def mailer(server: SmtpServer) -> Mailer:
+        return Mailer(server, hello=hello, tls=tls, patience=settings.patience)
+
+    servers = Servers(
+        mailer(settings.smtp),
+        opener,
+        make=mailer,
+        inside=settings.smtp_allowed_networks,
+        reserved=settings.reserved_domains,
     )
+    stack.push_async_callback(servers.close)
+    return servers
+
+
+def _courier(settings: NotifierSettings, work: Work, opener: Opener, servers: Servers, metrics: Metrics) -> Courier:
     return Courier(
         work,
-        mailer=mailer,
+        servers=servers,
         letters=Letters(),
         opener=opener,
         sender=settings.mail_from,
@@ -150,6 +162,7 @@ def _courier(settings: NotifierSettings, work: Work, opener: Opener, metrics: Me
         lease=settings.lease,
         jitter=random.random,
         observe=Attempts(metrics.registry),
+        dkim=settings.dkim,
     )
 
 

@@ -23,10 +23,10 @@ class Pauses:
         else:
             self._for_agency[agency_id] = until
 
-    def hold(self, agency_id: UUID, now: datetime) -> bool:
-        """Whether the agency's mails wait."""
+    def hold(self, agency_id: UUID, now: datetime, *, own_server: bool = False) -> bool:
+        """Whether the agency's mails wait; with a server of its own no other one's refusal holds them."""
         until = self._for_agency.get(agency_id)
         if until is not None and until <= now:
             del self._for_agency[agency_id]
             until = None
-        return until is not None or (self._for_all is not None and now < self._for_all)
+        return until is not None or (not own_server and self._for_all is not None and now < self._for_all)

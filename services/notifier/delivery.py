@@ -14,9 +14,11 @@ import structlog
 
 from services.notifier import mailer, store
 from services.notifier.channel import PAUSE, Pauses
+from services.notifier.dkim_signing import DkimSigner
 from services.notifier.headers import UnsafeHeader, safe_address
 from services.notifier.letters import Heading, Letters, Words, on_the_wire
-from services.notifier.mailer import Answer, Mail, Mailer
+from services.notifier.mailer import Answer, Mail
+from services.notifier.servers import Channel, PasswordUnreadable, Servers
 from services.notifier.store import Claim, Known
 from shared import actors
 from shared.db import Unavailable
@@ -48,6 +50,11 @@ _FIRST_BACKOFF: Final = timedelta(seconds=30)
 _LONGEST_BACKOFF: Final = timedelta(hours=1)
 _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 5.0
+
+# Sent to see whether changed settings work: it does not wait because those before did not.
+_TEST: Final = "email_test"
+_UNREADABLE: Final = "The password of the mail server cannot be read. Enter it again."
+_NOT_THEIRS: Final = "The sender address belongs to whoever runs this system. Choose one of your own."
 
 Outcome = mailer.Outcome | Literal["error"]
 """As the mailer names them, or ``error``: a defect of ours."""
@@ -85,7 +92,7 @@ class Courier:
         self,
         work: Work,
         *,
-        mailer: Mailer,
+        servers: Servers,
         letters: Letters,
         opener: Opener,
         sender: str,
@@ -93,13 +100,14 @@ class Courier:
         lease: timedelta,
         jitter: Callable[[], float],
         observe: Callable[[str, str], None] = lambda mail, outcome: None,
+        dkim: DkimSigner | None = None,
     ) -> None:
         """``sender`` writes for agencies that name no sender of their own; ``lease``: how long a worker may be silent.
 
         ``jitter`` gives numbers from 0 to 1; ``observe`` is told of each attempt's mail and outcome.
         """
         self._work = work
-        self._mailer = mailer
+        self._servers = servers
         self._letters = letters
         self._opener = opener
         self._sender = sender
@@ -107,20 +115,24 @@ class Courier:
         self._lease = lease
         self._jitter = jitter
         self._observe = observe
+        self._dkim = dkim
 
     async def deliver(self, delivery_id: UUID) -> None:
         """Send the e-mail of this id, if it is to be sent now. Raises what the database driver raises."""
         async with self._work.pool.transaction(None) as conn:
             known = await store.find(conn, delivery_id)
-        if known is None:
+            channel = await self._servers.channel_of(conn, known.agency_id) if known else None
+        if known is None or channel is None:
             log.warning("unknown delivery dropped", delivery_id=delivery_id)
             return
-        if self._pauses.hold(known.agency_id, self._work.clock()):
+        if known.mail != _TEST and self._pauses.hold(
+            known.agency_id, self._work.clock(), own_server=channel.own_server
+        ):
             return
         claim = await self._claim(known)
         if claim is None:
             return
-        attempt = await self._attempt(claim)
+        attempt = await self._attempt(claim, channel)
         if attempt.outcome == "channel_refused":
             self._pauses.begin(self._work.clock() + PAUSE, known.agency_id if attempt.about_sender else None)
         log.info(
@@ -147,15 +159,21 @@ class Courier:
                     await tx.append(_unsendable(known, ended), known.subject)
         return claim
 
-    async def _attempt(self, claim: Claim) -> Attempt:
+    async def _attempt(self, claim: Claim, channel: Channel) -> Attempt:
         try:
             safe_address(claim.recipient)
         except UnsafeHeader:
             log.error("the recipient's address is not safe", delivery_id=claim.delivery.id)
             return Attempt("refused", None, "The e-mail address cannot stand in a mail header.", final=True)
+        if channel.settings.sender is not None and not self._servers.may_send_as(channel.settings.sender):
+            return Attempt("channel_refused", None, _NOT_THEIRS, about_sender=True)
         try:
-            prepared = self._prepare(claim)
-            answer = await self._mailer.send(prepared.mail, still_wanted=lambda: self._keep(claim, prepared.message_id))
+            prepared = self._prepare(claim, channel)
+            mailer = await self._servers.mailer_of(channel)
+            answer = await mailer.send(prepared.mail, still_wanted=lambda: self._keep(claim, prepared.message_id))
+        except PasswordUnreadable:
+            log.error("the password of an agency's mail server cannot be read", agency_id=channel.agency_id)
+            return Attempt("channel_refused", None, _UNREADABLE, about_sender=True)
         except CannotOpen:
             return self._cannot_open(claim)
         except Exception as error:  # noqa: BLE001 - a defect must not leave the delivery leased and its attempt open
@@ -163,14 +181,17 @@ class Courier:
             where = "".join(traceback.format_tb(error.__traceback__))
             log.error("delivery attempt failed", delivery_id=claim.delivery.id, error=type(error).__name__, where=where)
             return Attempt("error", None, "The notifier could not send it.")
+        if channel.own_server:
+            # Whatever its server has against us, others have another one.
+            answer = replace(answer, about_sender=answer.outcome == "channel_refused")
         if prepared.secret:
             # Some filters quote what they did not like.
             answer = replace(answer, reply=answer.reply.replace(prepared.secret, REDACTED))
         return Attempt.of(answer)
 
-    def _prepare(self, claim: Claim) -> _Prepared:
+    def _prepare(self, claim: Claim, channel: Channel) -> _Prepared:
         secret = self._opener.open(claim.sealed_secret)
-        sender = self._sender_of(claim)
+        sender = self._sender_of(claim, channel)
         # Fixed by the first attempt that gets as far as the content, whatever the agency's sender is later.
         domain = sender.rpartition("@")[2]
         message_id = claim.message_id if "@" in claim.message_id else f"<{claim.delivery.id}@{domain}>"
@@ -193,18 +214,24 @@ class Courier:
         )
         heading = Heading(
             sender=sender,
-            sender_name=claim.agency_name,
+            sender_name=channel.settings.sender_name or claim.agency_name,
             recipient=claim.recipient,
             message_id=message_id,
             written_at=self._work.clock(),
+            reply_to=channel.settings.reply_to,
         )
-        return _Prepared(Mail(sender, claim.recipient, on_the_wire(letter, heading)), message_id, secret)
+        content = on_the_wire(letter, heading)
+        if self._dkim is not None:
+            content = self._dkim.sign(sender, content, heading.written_at)
+        return _Prepared(Mail(sender, claim.recipient, content), message_id, secret)
 
-    def _sender_of(self, claim: Claim) -> str:
-        if claim.sender is None:
+    def _sender_of(self, claim: Claim, channel: Channel) -> str:
+        """The address that the agency's admins chose, or operators for it, or the system's."""
+        chosen = channel.settings.sender or claim.sender
+        if chosen is None:
             return self._sender
         try:
-            return safe_address(claim.sender)
+            return safe_address(chosen)
         except UnsafeHeader:
             log.warning("an agency's sender address is not safe", agency_id=claim.delivery.agency_id)
             return self._sender

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Self
 
+from services.notifier.servers import seal_anew
 from services.notifier.settings import ISSUER, NotifierSettings
 from shared.clock import Clock
 from shared.db import Pool
@@ -42,6 +43,7 @@ class NotifierKeys:
         """Once every ``KEYS_EVERY``. Raises what the database driver raises."""
         await self._sealing_file.look()
         await sealing_keys.publish(pool, self.opener, self._clock())
+        await seal_anew(pool, self.opener, self._clock)
         await self._signing.round(pool, self._clock())
 
     async def run(self, pool: Pool) -> None:

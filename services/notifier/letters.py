@@ -81,6 +81,7 @@ class Heading:
     recipient: str
     message_id: str
     written_at: datetime
+    reply_to: str | None = None
 
 
 class Letters:
@@ -185,6 +186,7 @@ def on_the_wire(letter: Letter, heading: Heading) -> bytes:
     del content["MIME-Version"]
     fields = {
         "From": _sender(safe_name(heading.sender_name), safe_address(heading.sender)),
+        **({"Reply-To": safe_address(heading.reply_to)} if heading.reply_to else {}),
         "To": safe_address(heading.recipient),
         "Subject": _encoded(safe_text(letter.subject)),
         "Date": format_mail_date(heading.written_at),

@@ -16,7 +16,9 @@ from typing import Final, Literal
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
-Security = Literal["tls", "starttls", "plaintext"]
+from services.notifier.reach import NotReachable, connected
+from shared.accounts.email_settings import Security
+from shared.mail_reach import Network
 
 Outcome = Literal["accepted", "deferred", "unreachable", "refused", "channel_refused", "unknown", "withdrawn"]
 """How an attempt ended.
@@ -40,13 +42,18 @@ _WAYS_IN: Final = ("plain", "login", "cram-md5")
 
 @dataclass(frozen=True, slots=True)
 class SmtpServer:
-    """Where mail goes. ``security`` is a promise: without it nothing is said, neither a password nor a mail."""
+    """Where mail goes. ``security`` is a promise: without it nothing is said, neither a password nor a mail.
+
+    ``inside``: None for the operator's own server; else whoever named it is not trusted with the inner network, and it
+    has to be at a public address or in one of these networks.
+    """
 
     host: str
     port: int
     security: Security
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    inside: tuple[Network, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +131,9 @@ class Mailer:
         finally:
             smtp.close()
 
+    async def close(self) -> None:
+        """Part from the mail server; what is being handed over goes on. No connection is kept, so this is quick."""
+
     def _client(self) -> SMTP:
         return SMTP(
             hostname=self._server.host,
@@ -139,7 +149,7 @@ class Mailer:
     async def _open(self, smtp: SMTP) -> None:
         """A connection that may carry mail: encrypted as promised, and signed in."""
         with _channel("The mail server could not be reached"):
-            await smtp.connect()
+            await self._connect(smtp)
             await smtp.ehlo()
         if self._server.security == "starttls":
             if not smtp.supports_extension("starttls"):
@@ -149,6 +159,17 @@ class Mailer:
                 await smtp.ehlo()
         if self._server.username is not None:
             await self._sign_in(smtp, self._server.username, self._server.password or "")
+
+    async def _connect(self, smtp: SMTP) -> None:
+        if self._server.inside is None:
+            await smtp.connect()
+            return
+        try:
+            socket = await connected(self._server.host, self._server.port, self._server.inside)
+        except NotReachable:
+            raise _Ended(Answer("unreachable", None, "Mail may not go to the address of this mail server.")) from None
+        # The socket leads to an address that was looked at; the name is what the certificate has to be for.
+        await smtp.connect(sock=socket, port=None)
 
     async def _sign_in(self, smtp: SMTP, username: str, password: str) -> None:
         ways = _WAYS_IN

@@ -11,11 +11,13 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from services.notifier.dkim_signing import DkimSigner, WeakKey
 from services.notifier.headers import UnsafeHeader, safe_address
-from services.notifier.mailer import Patience, Security, SmtpServer
+from services.notifier.mailer import Patience, SmtpServer
+from shared.accounts.email_settings import Security
 from shared.outbox.reconcile import ASK_AFTER
 from shared.security.key_settings import SealingPrivateKey, SigningKey
-from shared.settings import BaseUrl, PostgresUrl, ProcessSettings, RedisUrl, wrong
+from shared.settings import BaseUrl, Networks, PostgresUrl, ProcessSettings, RedisUrl, wrong
 
 ISSUER: Final = "portico_notifier"
 """Who signs the notifier's tokens: its database role, whose own keys alone it may publish."""
@@ -52,6 +54,26 @@ def _address(value: str) -> str:
         raise wrong("must be a plain e-mail address such as no-reply@portico.example") from None
 
 
+def _domain(value: str) -> str:
+    try:
+        safe_address(f"x@{value.strip()}")
+    except UnsafeHeader:
+        raise wrong("must be a domain such as portico.example") from None
+    return value.strip().lower()
+
+
+def _dkim_key(value: str | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        DkimSigner("portico.example", "s1", value)
+    except WeakKey as error:
+        raise wrong(f"is too weak: {error}") from None
+    except ValueError:
+        raise wrong("must be a private key in PEM: RSA with 2048 bits or more, or Ed25519") from None
+    return value
+
+
 class NotifierSettings(ProcessSettings):
     """The notifier's settings; each secret ``X`` may come from the file that ``X_FILE`` names."""
 
@@ -70,6 +92,12 @@ class NotifierSettings(ProcessSettings):
     # Certificates (PEM) of authorities besides the system's, for a mail server with one of an own authority.
     smtp_ca: Annotated[str | None, AfterValidator(_certificates)] = None
     mail_from: Annotated[str, AfterValidator(_address)]
+    # All three or none: what is sent from an address of this domain is signed.
+    dkim_domain: Annotated[str, AfterValidator(_domain)] | None = None
+    dkim_selector: Annotated[str, AfterValidator(_domain)] | None = None
+    dkim_key: Annotated[str | None, AfterValidator(_dkim_key), Field(repr=False)] = None
+    # Where agencies' own mail servers may be besides public addresses, on any port: only what operators put here.
+    smtp_allowed_networks: Networks = ()
     # Mails that are handed over at once.
     worker_threads: int = Field(default=4, ge=1, le=64)
     # How long a worker may be silent before another one takes its delivery.
@@ -92,6 +120,26 @@ class NotifierSettings(ProcessSettings):
         if value == "plaintext" and url and urlsplit(url).password is not None:
             raise wrong("must not be plaintext when SMTP_URL holds a password: it would travel in clear")
         return value
+
+    @field_validator("dkim_key", mode="after")
+    @classmethod
+    def _complete(cls, value: str | None, info: ValidationInfo) -> str | None:
+        given = [info.data.get("dkim_domain"), info.data.get("dkim_selector"), value]
+        if any(given) and not all(given):
+            raise wrong("goes together with DKIM_DOMAIN and DKIM_SELECTOR: set all three or none")
+        return value
+
+    @property
+    def dkim(self) -> DkimSigner | None:
+        """What signs, if anything does."""
+        if not (self.dkim_domain and self.dkim_selector and self.dkim_key):
+            return None
+        return DkimSigner(self.dkim_domain, self.dkim_selector, self.dkim_key)
+
+    @property
+    def reserved_domains(self) -> tuple[str, ...]:
+        """Domains that speak for whoever runs this: agencies' admins may not choose senders there."""
+        return tuple({self.mail_from.rpartition("@")[2].lower(), *([self.dkim_domain] if self.dkim_domain else [])})
 
     @property
     def smtp(self) -> SmtpServer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from typing import Self
 
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
@@ -34,6 +35,11 @@ class Sealer:
 
     def __init__(self, public_key: str) -> None:
         self.use(_key_bytes(public_key))
+
+    @classmethod
+    def of(cls, public_key: bytes) -> Self:
+        """Seals for this key."""
+        return cls(base64.b64encode(public_key).decode())
 
     def use(self, public_key: bytes) -> None:
         """Seal for this key from now on."""

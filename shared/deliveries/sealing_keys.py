@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.db import Pool, named_queries
+from shared.db import Connection, Pool, named_queries
 from shared.deliveries.sealing import Opener, Sealer
 
 SQL = named_queries(__package__, "sql/sealing_keys.sql")
@@ -25,6 +25,12 @@ async def publish(pool: Pool, opener: Opener, now: datetime) -> None:
 async def use_newest(pool: Pool, sealer: Sealer, now: datetime) -> None:
     """Have ``sealer`` seal for the newest key. As long as none was published it goes on with its own."""
     async with pool.transaction(None) as conn:
-        found = await conn.fetchval(SQL["newest"], now - SEALED_AHEAD)
+        found = await newest(conn, now)
     if found is not None:
         sealer.use(found)
+
+
+async def newest(conn: Connection, now: datetime) -> bytes | None:
+    """The public key to seal for at this moment, if any was published."""
+    found: bytes | None = await conn.fetchval(SQL["newest"], now - SEALED_AHEAD)
+    return found

@@ -36,6 +36,7 @@ MailName = Literal[
     "new_device",
     "login_inactive",
     "new_email",
+    "email_test",
 ]
 NOTICES: Final[tuple[MailName, ...]] = (
     "password_changed",
@@ -53,6 +54,7 @@ NOTICES: Final[tuple[MailName, ...]] = (
     "new_device",
     "login_inactive",
     "new_email",
+    "email_test",
 )
 """They tell what has happened, so nothing that happens later takes them back."""
 DeliveryState = Literal["queued", "sending", "accepted", "failed", "expired", "superseded", "cancelled"]
@@ -174,3 +176,22 @@ async def of_person(conn: Connection, person_id: UUID, *, before: UUID | None, l
         attempt = {k: v for k, v in r.items() if k != "delivery_id"}
         tries.setdefault(r["delivery_id"], []).append(Attempt(**attempt))
     return [Delivery(**row, tries=tuple(tries.get(row["id"], ()))) for row in rows]
+
+
+async def latest_of(conn: Connection, person_id: UUID, mail: MailName) -> Delivery | None:
+    """The newest e-mail of this kind to a portal login or a staff user, with its attempts."""
+    row = await conn.fetchrow(SQL["latest_of"], person_id, mail)
+    if row is None:
+        return None
+    tries = [
+        Attempt(**{k: v for k, v in r.items() if k != "delivery_id"})
+        for r in await conn.fetch(SQL["attempts_of"], [row["id"]])
+    ]
+    return Delivery(**row, tries=tuple(tries))
+
+
+async def supersede(tx: Transaction, owner: Subject, mail: MailName) -> None:
+    """Take a person's e-mails of one kind out of the queue, for a newer one; others stay."""
+    person_id = owner.portal_login_id or owner.staff_user_id
+    for row in await tx.conn.fetch(SQL["supersede"], person_id, mail, tx.now):
+        await tx.append(DeliverySuperseded(delivery_id=row["id"], mail=row["mail"]), owner)

@@ -3,6 +3,7 @@
 from shared.events import (
     catalogue,
     delivery_catalogue,
+    email_settings_catalogue,
     factor_catalogue,
     operator_catalogue,
     passkey_catalogue,
@@ -40,6 +41,7 @@ __all__ = [
     "catalogue",
     "change_entry",
     "delivery_catalogue",
+    "email_settings_catalogue",
     "factor_catalogue",
     "from_json",
     "known_events",

@@ -71,6 +71,8 @@ CONTRACT = {
     "/api/v1/staff/{id}/sign-out": {"post"},
     "/api/v1/staff/{id}/deliveries": {"get"},
     "/api/v1/single-sign-on": {"get", "put", "delete"},
+    "/api/v1/email-settings": {"get", "put"},
+    "/api/v1/email-settings/test": {"post"},
 }
 
 

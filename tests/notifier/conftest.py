@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,8 +15,10 @@ import pytest
 
 from services.notifier.channel import Pauses
 from services.notifier.delivery import Courier
+from services.notifier.dkim_signing import DkimSigner
 from services.notifier.letters import Letters
 from services.notifier.mailer import Mailer, Patience, SmtpServer
+from services.notifier.servers import Servers
 from services.notifier.sweep import Sweep
 from shared.accounts.agencies import Agency
 from shared.actors import system
@@ -24,6 +27,7 @@ from shared.deliveries import store as deliveries
 from shared.deliveries.sealing import Opener, Sealer, new_key_pair
 from shared.deliveries.store import MailName
 from shared.events import Envelope, Subject, from_json
+from shared.mail_reach import Network
 from shared.outbox import Work
 from tests.notifier.smtp import Script, mail_server
 from tests.support.clock import FakeClock
@@ -183,7 +187,7 @@ async def post(database: Database, admin_work: Work, world: World, keys: Keys) -
     return Post(database, admin_work, await world.agency(), keys)
 
 
-@dataclass(slots=True)
+@dataclass
 class MakeCourier:
     """Couriers as processes have them, each with pauses of its own."""
 
@@ -194,24 +198,34 @@ class MakeCourier:
     patience: Patience = field(default_factory=lambda: Patience(until_content=1.0, after_content=0.5))
     observed: list[tuple[str, str]] = field(default_factory=list)
     opener: Opener | None = None
+    # Where the servers of these tests are.
+    inside: tuple[Network, ...] = (ip_network("127.0.0.0/8"),)
+    reserved: tuple[str, ...] = ()
+    tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
+    dkim: DkimSigner | None = None
 
     def __call__(self, script: Script, *, private_key: str | None = None, pauses: Pauses | None = None) -> Courier:
+        return self.to(SmtpServer("127.0.0.1", script.port, "plaintext"), private_key=private_key, pauses=pauses)
+
+    def to(self, server: SmtpServer, *, private_key: str | None = None, pauses: Pauses | None = None) -> Courier:
+        """With this server as the operator's."""
+        opener = self.opener or Opener(private_key or self.keys.private)
+        operators = self.mailer(server)
         return Courier(
             self.work,
-            mailer=Mailer(
-                SmtpServer("127.0.0.1", script.port, "plaintext"),
-                hello="portico.example",
-                tls=ssl.create_default_context(),
-                patience=self.patience,
-            ),
+            servers=Servers(operators, opener, make=self.mailer, inside=self.inside, reserved=self.reserved),
             letters=Letters(),
-            opener=self.opener or Opener(private_key or self.keys.private),
+            opener=opener,
             sender=SENDER,
             pauses=pauses or Pauses(),
             lease=self.lease,
             jitter=lambda: self.jitter,
             observe=lambda mail, outcome: self.observed.append((mail, outcome)),
+            dkim=self.dkim,
         )
+
+    def mailer(self, server: SmtpServer) -> Mailer:
+        return Mailer(server, hello="portico.example", tls=self.tls, patience=self.patience)
 
 
 @pytest.fixture

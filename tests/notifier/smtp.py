@@ -20,6 +20,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import NameOID
 
 USERNAME, PASSWORD = "relay", "channel-pass-7"
@@ -192,6 +193,8 @@ class Certificate:
 
     pem: str
     server: ssl.SSLContext
+    # Private key and certificate, for servers that are other programs.
+    chain: bytes = field(repr=False)
 
     @property
     def trusting(self) -> ssl.SSLContext:
@@ -199,6 +202,13 @@ class Certificate:
         context = ssl.create_default_context()
         context.load_verify_locations(cadata=self.pem)
         return context
+
+
+def private_pem(key: PrivateKeyTypes) -> str:
+    """A private key as settings and servers take it."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
 
 
 def certificate(folder: Path, *, name: str = "127.0.0.1") -> Certificate:
@@ -223,11 +233,9 @@ def certificate(folder: Path, *, name: str = "127.0.0.1") -> Certificate:
         .sign(key, hashes.SHA256())
     )
     pem = made.public_bytes(serialization.Encoding.PEM).decode()
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
     whole = folder / f"{name}.pem"
-    whole.write_bytes(private + pem.encode())
+    chain = (private_pem(key) + pem).encode()
+    whole.write_bytes(chain)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(whole)
-    return Certificate(pem, context)
+    return Certificate(pem, context, chain)

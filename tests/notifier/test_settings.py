@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import ValidationError
 
 from services.notifier.mailer import SmtpServer
 from services.notifier.settings import NotifierSettings
 from shared.deliveries.sealing import new_key_pair
 from shared.security.tokens import new_signing_key
-from tests.notifier.smtp import certificate
+from tests.notifier.smtp import certificate, private_pem
 
 NEEDED: dict[str, Any] = {
     "probe_port": 9090,
@@ -66,6 +67,10 @@ def test_the_mail_server(url: str, security: str | None, expected: SmtpServer) -
         ("smtp_security", ""),
         ("smtp_ca", "no certificate"),
         ("mail_from", "no reply@portico.example"),
+        ("dkim_domain", "portico example"),
+        ("dkim_selector", "s1\r\nBcc"),
+        ("dkim_key", "no key"),
+        ("smtp_allowed_networks", "mail.example"),
         ("mail_from", "Portico <no-reply@portico.example>"),
         ("mail_from", "a@portico.example\r\nBcc: b@example.org"),
         ("sealing_private_key", "c2hvcnQ="),
@@ -110,3 +115,27 @@ def test_an_own_authority_is_trusted_besides_the_systems(tmp_path: Path) -> None
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname
     assert len(context.get_ca_certs()) == len(ssl.create_default_context().get_ca_certs()) + 1
+
+
+def test_dkim_is_set_as_a_whole_and_with_a_key_that_is_strong_enough() -> None:
+    good = private_pem(rsa.generate_private_key(65537, 2048))
+    whole = {"dkim_domain": "Portico.Example", "dkim_selector": "s1", "dkim_key": good}
+    signer = settings(**whole).dkim
+    assert signer is not None
+    assert signer.record[0] == "s1._domainkey.portico.example"
+    assert settings().dkim is None
+    for name in whole:
+        with pytest.raises(ValidationError, match="set all three or none"):
+            settings(**{key: value for key, value in whole.items() if key != name})
+    weak = private_pem(rsa.generate_private_key(65537, 1024))
+    with pytest.raises(ValidationError, match="too weak") as refused:
+        settings(**{**whole, "dkim_key": weak})
+    assert "PRIVATE KEY" not in str(refused.value)
+    assert good not in repr(settings(**whole))
+
+
+def test_senders_of_the_operators_domains_are_reserved() -> None:
+    assert settings().reserved_domains == ("portico.example",)
+    key = private_pem(rsa.generate_private_key(65537, 2048))
+    both = settings(dkim_domain="mail.portico.example", dkim_selector="s1", dkim_key=key).reserved_domains
+    assert set(both) == {"portico.example", "mail.portico.example"}

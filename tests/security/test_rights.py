@@ -13,6 +13,8 @@ import pytest
 
 from services.admin.use_cases import (
     documents,
+    email_settings,
+    email_tests,
     face_sheets,
     notices,
     portal_logins,
@@ -42,13 +44,13 @@ def use_cases(*modules: ModuleType) -> Iterator[tuple[str, Any]]:
                 yield f"{module.__name__}.{name}", found
 
 
-ADMINS = dict(use_cases(staff_users, sign_in_rules, notices, single_sign_on_settings))
+ADMINS = dict(use_cases(staff_users, sign_in_rules, notices, single_sign_on_settings, email_settings, email_tests))
 STAFFS = {**dict(use_cases(documents, face_sheets, portal_logins, second_factor)), **ADMINS}
 
 
 def test_the_walk_finds_the_use_cases() -> None:
     assert len(STAFFS) >= 21
-    assert len(ADMINS) >= 8
+    assert len(ADMINS) >= 12
 
 
 @pytest.mark.parametrize("name", STAFFS)

@@ -25,6 +25,9 @@ from ops.keys.standing import LONGEST, Published, standing
 from ops.problems import Problem
 from ops.stack.files import replace_private
 from ops.stack.key_folder import TARGETS, KeyFolder, target
+from services.notifier.servers import seal_anew
+from shared.accounts import email_settings
+from shared.accounts.email_settings import EmailSettings, SealedPassword
 from shared.actors import system
 from shared.db import Pool
 from shared.deliveries import store as deliveries
@@ -250,6 +253,24 @@ async def test_a_sealing_key_stays_as_long_as_an_e_mail_waits_for_it(
     [row] = await rows("select sealed_secret from mail.deliveries")
     assert processes.opener.open(row["sealed_secret"]) == "secret"
     await rows("update mail.deliveries set state = 'accepted', finished_at = now(), sealed_secret = null")
+    await keys.tidy()
+    assert files.names(SEALING) == [processes.sealer.sealed_for]
+
+
+async def test_a_sealing_key_stays_until_no_mail_servers_password_needs_it(
+    keys: Keys, processes: Processes, files: KeyFolder, world: World
+) -> None:
+    agency = await world.agency("hillcrest")
+    work = Work(processes.pools["portico_admin"], processes.clock, table="accounts.outbox")
+    server = EmailSettings(host="mail.example", port=587, security="starttls", username="relay", version=1)
+    sealed = SealedPassword(processes.sealer.seal("secret"), processes.sealer.sealed_for)
+    async with work.transaction(system(agency.id, "test")) as tx:
+        await email_settings.put(tx.conn, agency.id, server, sealed)
+    assert await keys.rotate([SEALING], leaked=True)
+    await processes.sleep(120)
+    await keys.tidy()
+    assert sealed.sealed_for in files.names(SEALING)
+    await seal_anew(processes.pools["portico_notifier"], processes.opener, processes.clock)
     await keys.tidy()
     assert files.names(SEALING) == [processes.sealer.sealed_for]
 

@@ -3,12 +3,13 @@
 select issuer, kid, created_at, withdrawn_at from accounts.signing_keys;
 
 -- name: sealing
--- Every public sealing key, with the e-mails that wait and nothing but its private half opens (counted up to a bound).
+-- Every public sealing key, with the e-mails that wait (counted up to a bound) and the passwords of agencies' mail
+-- servers that nothing but its private half opens; the notifier seals those anew by itself.
 select k.name, k.created_at, k.withdrawn_at, (
     select count(*) from (
         select from mail.deliveries d where d.finished_at is null and d.sealed_for = k.name limit 10001
     ) waiting
-) as waiting
+) + (select count(*) from accounts.email_settings e where e.sealed_for = k.name) as waiting
 from accounts.sealing_keys k;
 
 -- name: withdraw_signing

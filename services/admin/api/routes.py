@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from services.admin.api.clients import create_client, get_client, search_clients, update_client
+from services.admin.api.email_settings import get_email_settings, put_email_settings, send_email_test
 from services.admin.api.notices import get_notices, update_notices
 from services.admin.api.passwords import forgot_password, report, reset_password, set_password
 from services.admin.api.portal_logins import (
@@ -72,6 +73,9 @@ def api_routes() -> list[web.RouteDef]:
         web.post("/api/v1/staff/{id}/unlock", unlock_staff_user),
         web.post("/api/v1/staff/{id}/sign-out", sign_out_staff_user),
         web.get("/api/v1/staff/{id}/deliveries", list_staff_deliveries),
+        web.get("/api/v1/email-settings", get_email_settings),
+        web.put("/api/v1/email-settings", put_email_settings),
+        web.post("/api/v1/email-settings/test", send_email_test),
         web.get("/api/v1/single-sign-on", get_single_sign_on),
         web.put("/api/v1/single-sign-on", put_single_sign_on),
         web.delete("/api/v1/single-sign-on", delete_single_sign_on),

@@ -48,7 +48,18 @@ NOTICES: Final = Entry(
     "E-mail Notices", "notices", "What clients are told by e-mail, and what new logins get.", Right.MANAGE_AGENCY
 )
 
-ADMINISTRATION_ENTRIES: Final[tuple[Entry, ...]] = (STAFF, SIGN_IN_RULES, NOTICES, SINGLE_SIGN_ON, SECURITY_LOG)
+EMAIL_SETTINGS: Final = Entry(
+    "E-mail Settings", "email-settings", "Who e-mails are from, and your own mail server.", Right.MANAGE_AGENCY
+)
+
+ADMINISTRATION_ENTRIES: Final[tuple[Entry, ...]] = (
+    STAFF,
+    SIGN_IN_RULES,
+    NOTICES,
+    EMAIL_SETTINGS,
+    SINGLE_SIGN_ON,
+    SECURITY_LOG,
+)
 
 Crumbs = list[tuple[str, str | None]]
 

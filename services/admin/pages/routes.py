@@ -9,6 +9,7 @@ from services.admin.pages import (
     change_log,
     documents,
     editing,
+    email_settings,
     face_sheet,
     factor_reset,
     menus,
@@ -25,7 +26,7 @@ from services.admin.pages import (
     staff_users,
 )
 from services.admin.pages.documents import CHANGES, NO_CASE
-from services.admin.pages.menus import NOTICES, SECURITY_LOG, SIGN_IN_RULES, SINGLE_SIGN_ON
+from services.admin.pages.menus import EMAIL_SETTINGS, NOTICES, SECURITY_LOG, SIGN_IN_RULES, SINGLE_SIGN_ON
 from services.admin.pages.passwords import PASSWORD_PAGES
 from services.admin.pages.second_factor import FACTOR_PAGES, SECOND_STEP_PAGES
 from shared.passkey_pages import PAGE as PASSKEYS
@@ -70,6 +71,7 @@ def page_routes() -> list[web.RouteDef]:
         web.post(f"{_SLUG}/{NOTICES.page}", notices.submit),
         web.get(f"{_SLUG}/{SECURITY_LOG.page}", security_log.show),
         web.post(f"{_SLUG}/{SECURITY_LOG.page}", security_log.search),
+        *_email_settings_routes(),
         *_staff_routes(),
         web.get(f"{_SLUG}/face-sheet", searching.show_face_sheet_search),
         web.post(f"{_SLUG}/face-sheet", searching.search_face_sheet),
@@ -94,6 +96,15 @@ def _account_routes() -> list[web.RouteDef]:
     return [
         web.get(f"{_SLUG}/account", account.show),
         *PASSWORD_PAGES.routes(_SLUG),
+    ]
+
+
+def _email_settings_routes() -> list[web.RouteDef]:
+    settings = f"{_SLUG}/{EMAIL_SETTINGS.page}"
+    return [
+        web.get(settings, email_settings.show),
+        web.post(settings, email_settings.save),
+        web.post(f"{settings}/test", email_settings.test),
     ]
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import ClassVar, Literal
+from datetime import datetime, timedelta
+from typing import ClassVar, Final, Literal
 
 from services.admin.use_cases.sign_in import subject_of
 from shared.accounts.agencies import Agency
@@ -16,6 +16,9 @@ from shared.deliveries.store import MailName
 from shared.events.factor_catalogue import CHANGES_IN_WORDS, FactorChange
 from shared.outbox import Transaction
 from shared.security.session_limits import REPORT_WITHIN
+
+TEST_LASTS: Final = timedelta(minutes=15)
+"""Whoever waits for a test e-mail does not wait longer. A server that asks to come back later was heard by then."""
 
 
 class StaffMails(PasswordMails[StaffUser]):
@@ -61,6 +64,10 @@ class StaffMails(PasswordMails[StaffUser]):
         """A passkey was added or removed; with a code to say that it was somebody else."""
         expires_at = tx.now + REPORT_WITHIN
         await self._with_code(tx, "staff_passkey_changed", user, agency, "report", expires_at, detail=what)
+
+    async def email_test(self, tx: Transaction, user: StaffUser, agency: Agency) -> None:
+        """Whether e-mails of the agency arrive. It carries no secret, and says nothing that is worth keeping."""
+        await self._queue(tx, "email_test", user, agency, secret="", expires_at=tx.now + TEST_LASTS)
 
     async def _queue(
         self,

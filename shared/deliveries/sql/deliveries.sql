@@ -37,3 +37,15 @@ order by id desc limit $3;
 -- Every attempt of these deliveries, in order.
 select delivery_id, number, started_at, ended_at, outcome, reply_code, reply
 from mail.delivery_attempts where delivery_id = any($1::uuid[]) order by delivery_id, number;
+
+-- name: latest_of
+-- The newest e-mail of one kind to somebody.
+select id, mail, recipient, state, attempts, next_attempt_at, expires_at, created_at, finished_at
+from mail.deliveries where (portal_login_id = $1 or staff_user_id = $1) and mail = $2
+order by id desc limit 1;
+
+-- name: supersede
+-- A newer one of the same kind takes its place, whatever else is on the way to the person.
+update mail.deliveries set state = 'superseded', finished_at = $3, sealed_secret = null, lease_until = null
+where (portal_login_id = $1 or staff_user_id = $1) and finished_at is null and mail = $2
+returning id, mail;
