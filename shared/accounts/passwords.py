@@ -25,6 +25,7 @@ from shared.accounts.second_steps import SecondFactorRequired
 from shared.accounts.sessions import PasswordTokenPurpose, SessionKind
 from shared.actors import Actor
 from shared.db import Connection
+from shared.deliveries import marks
 from shared.deliveries import store as deliveries
 from shared.errors import DomainError, FieldError, InvalidFields, NotSignedIn
 from shared.events import Payload
@@ -166,6 +167,9 @@ async def choose(
             raise _EXPIRED[purpose]
         how = "own" if purpose == "temporary" and person.temporary_password_hash is None else _HOW[purpose]
         await _set(tx, owners, person, new_hash, owners.changed(username=person.username, how=how))
+        if how != "own":
+            mail = mails.credential if how == "first" else mails.reset_mail
+            await marks.mark(tx, person.id, mail, "password_chosen")
         await mails.password_changed(tx, person, owner.agency)
         if await sign_in_budgets.renew(tx, owners.kind, person.id):
             await tx.append(owners.unlocked(username=person.username), owners.subject_of(person))

@@ -12,8 +12,10 @@ from uuid import uuid4
 import pytest
 
 from services.admin.use_cases import (
+    attention,
     documents,
     face_sheets,
+    login_mails,
     portal_logins,
     second_factor,
     sign_in_rules,
@@ -42,11 +44,11 @@ def use_cases(*modules: ModuleType) -> Iterator[tuple[str, Any]]:
 
 
 ADMINS = dict(use_cases(staff_users, sign_in_rules, single_sign_on_settings))
-STAFFS = {**dict(use_cases(documents, face_sheets, portal_logins, second_factor)), **ADMINS}
+STAFFS = {**dict(use_cases(attention, documents, face_sheets, login_mails, portal_logins, second_factor)), **ADMINS}
 
 
 def test_the_walk_finds_the_use_cases() -> None:
-    assert len(STAFFS) >= 21
+    assert len(STAFFS) >= 25
     assert len(ADMINS) >= 8
 
 

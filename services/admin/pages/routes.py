@@ -6,11 +6,13 @@ from aiohttp import web
 
 from services.admin.pages import (
     account,
+    attention,
     change_log,
     documents,
     editing,
     face_sheet,
     factor_reset,
+    login_mails,
     menus,
     own_sessions,
     passkeys,
@@ -77,6 +79,7 @@ def page_routes() -> list[web.RouteDef]:
         web.post(f"{_SLUG}/clients/{{id}}/sign-out", face_sheet.sign_out),
         web.get(f"{_SLUG}/clients/{{id}}/second-factor", factor_reset.show),
         web.post(f"{_SLUG}/clients/{{id}}/second-factor", factor_reset.submit),
+        *_login_mail_routes(),
         web.get(f"{_SLUG}/document-center", searching.show_document_search),
         web.post(f"{_SLUG}/document-center", searching.search_document),
         web.get(_FILE, documents.show_client),
@@ -91,6 +94,17 @@ def _account_routes() -> list[web.RouteDef]:
     return [
         web.get(f"{_SLUG}/account", account.show),
         *PASSWORD_PAGES.routes(_SLUG),
+    ]
+
+
+def _login_mail_routes() -> list[web.RouteDef]:
+    login = f"{_SLUG}/clients/{{id}}/portal-logins/{{login}}"
+    return [
+        web.get(f"{_SLUG}/{attention.PAGE}", attention.show),
+        web.get(f"{login}/emails", login_mails.show),
+        web.post(f"{login}/resend", login_mails.resend),
+        web.get(f"{login}/address", login_mails.show_address),
+        web.post(f"{login}/address", login_mails.correct_address),
     ]
 
 

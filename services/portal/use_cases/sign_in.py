@@ -18,6 +18,7 @@ from shared.accounts.portal_logins import PortalLogin
 from shared.accounts.second_steps import SecondFactorRequired
 from shared.accounts.sign_in_budgets import FAILURES, Budget
 from shared.actors import Actor
+from shared.deliveries import marks
 from shared.errors import BadCredentials, DomainError
 from shared.events import Subject
 from shared.events.catalogue import PortalLoginLocked, PortalSessionRefused, PortalSessionStarted, Proof
@@ -113,6 +114,7 @@ async def _decide(
         refused = PortalSessionRefused(username=login.username, reason="temporary_password_expired")
         await tx.append(refused, subject_of(login))
         return TemporaryPasswordExpired()
+    await marks.mark(tx, login.id, mails.credential, "opened")
     return await require_change(tx, agency, kind="portal", person_id=login.id)
 
 
