@@ -35,7 +35,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class InNeed:
-    """A portal login with its client, since when something is wrong, and what the mail server said last."""
+    """A portal login with its client, since when something is wrong, and what the mail server said last.
+
+    ``has_own``: its owner has chosen a password, and only e-mails do not reach them.
+    """
 
     id: UUID
     username: str
@@ -44,6 +47,7 @@ class InNeed:
     first_name: str
     last_name: str
     client_number: str
+    has_own: bool
     since: datetime
     outcome: str | None
     reply_code: int | None

@@ -74,9 +74,12 @@ async def test_a_failed_e_mail_counts_until_something_better_is_known(
     login = await api.login(town.client)
     clock.advance(seconds=1)
     await refused(town, clock)
-    assert "1 portal login needs attention" in (await look(browser)).words
+    menu = await look(browser)
+    assert "1 portal login needs attention" in menu.words
+    # Not where nothing is.
+    assert 'href="/riverside/attention?kind=failed"' in menu.text
     page = await look(browser, "attention?kind=failed")
-    assert "The mailbox does not exist. Correct the address and resend." in page.words
+    assert "The mailbox does not exist. Ask for an address that works" in page.words
     assert "E-mail failed (1)" in page.words
     clock.advance(seconds=1)
     await api.post(f"portal-logins/{login['id']}/resend", {"email": "right@example.com"})
@@ -115,6 +118,7 @@ async def test_a_failed_notice_counts_as_well(api: Api, browser: Browser, town: 
         clock(),
     )
     assert await names(browser, "failed") == ["cmalek"]
+    assert "choose Edit, and enter it." in (await look(browser, "attention?kind=failed")).words
 
 
 async def test_inactive_logins_and_other_agencies_do_not_count(

@@ -34,27 +34,29 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PLACE: Final = struct.Struct(">q16s")
 
 
-async def notice_of(request: web.Request) -> str | None:
-    """What the Main Menu says of them; None when there are none, or it is not the visitor's business."""
+async def notice_of(request: web.Request) -> tuple[str, str] | None:
+    """What the Main Menu says of them, with where they are; None when there is nothing to say to this visitor."""
     actor = request[VISITOR].actor
     if not allowed(actor, Right.MANAGE_PORTAL_LOGINS):
         return None
     counts = await attention.count(request.app[WORK], actor=actor)
-    return _sentence(counts.expired + counts.failed, max(counts.expired, counts.failed) >= COUNTED)
+    if not counts.expired:
+        return (_sentence(counts), url(request, PAGE, kind="failed")) if counts.failed else None
+    return _sentence(counts), url(request, PAGE)
 
 
-def _sentence(number: int, more: bool) -> str | None:
-    if number == 0:
-        return None
+def _sentence(counts: Counts) -> str:
+    number = counts.expired + counts.failed
     if number == 1:
         return "1 portal login needs attention"
+    more = max(counts.expired, counts.failed) >= COUNTED
     return f"{'More than ' if more else ''}{number - 1 if more else number} portal logins need attention"
 
 
 @for_staff
 async def show(request: web.Request) -> web.StreamResponse:
     """Those of one kind. Raises NotFound for a kind that there is not."""
-    kind = _kind(request.query.get("kind", "expired"))
+    kind, zone = _kind(request.query.get("kind", "expired")), request[VISITOR].agency.zone
     found = await attention.page(
         request.app[WORK], actor=request[VISITOR].actor, kind=kind, after=_place(request), limit=_ROWS
     )
@@ -65,7 +67,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         crumbs=[("Main Menu", url(request)), (TITLE, None)],
         kind=kind,
         kinds=[(key, _label(key, found.counts), url(request, PAGE, kind=key)) for key in _LABELS],
-        rows=[(login, short_time(login.since, request[VISITOR].agency.zone), _advice(login)) for login in found.logins],
+        rows=[(login, short_time(login.since, zone), _advice(kind, login)) for login in found.logins],
         client_url=url(request, "clients/"),
         older_url=url(request, PAGE, kind=kind, after=_cursor(found.next_after)) if found.next_after else None,
         newest_url=url(request, PAGE, kind=kind) if "after" in request.query else None,
@@ -84,11 +86,15 @@ def _label(kind: AttentionKind, counts: Counts) -> str:
     return f"{_LABELS[kind]} ({f'{COUNTED - 1}+' if number >= COUNTED else number})"
 
 
-def _advice(login: InNeed) -> str:
-    if login.outcome is None:
+def _advice(kind: AttentionKind, login: InNeed) -> str:
+    if kind == "expired":
         return "Ask the owner whether the e-mail arrived, then choose Resend."
-    words = in_plain_words(login.outcome, login.reply_code, login.reply)
-    return f"{words} Correct the address and resend."
+    words = in_plain_words(login.outcome, login.reply_code, login.reply) + " " if login.outcome else ""
+    if login.has_own:
+        return f"{words}Ask for an address that works, choose Edit, and enter it."
+    if login.outcome == "refused":
+        return f"{words}Ask for an address that works, then choose Correct the address and resend."
+    return f"{words}Choose Resend, or Correct the address and resend."
 
 
 def _cursor(place: Place) -> str:

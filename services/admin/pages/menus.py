@@ -93,7 +93,6 @@ async def main_menu(request: web.Request) -> web.StreamResponse:
         crumbs=[],
         welcome="welcome" in request.query,
         attention=await attention.notice_of(request),
-        attention_url=url(request, attention.PAGE),
     )
 
 

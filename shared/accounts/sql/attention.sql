@@ -14,7 +14,7 @@ select (
 -- name: expired
 -- Active logins whose temporary password ran out, the latest first. A login whose e-mail failed is in the other list.
 select l.id, l.username, l.email, c.id as client_id, c.first_name, c.last_name, c.client_number,
-    l.temporary_password_expires_at as since, null::text as outcome, null::smallint as reply_code, '' as reply
+    false as has_own, l.temporary_password_expires_at as since, null::text as outcome, null::smallint as reply_code, '' as reply
 from accounts.portal_logins l join accounts.clients c on c.id = l.client_id
 where l.active and l.temporary_password_expires_at <= $1
     and ($2::timestamptz is null or (l.temporary_password_expires_at, l.id) < ($2::timestamptz, $3::uuid))
@@ -23,8 +23,8 @@ order by l.temporary_password_expires_at desc, l.id desc limit $4;
 
 -- name: failed
 -- Active logins whose last e-mail to their present address was given up, the latest first, with what was said last.
-select l.id, l.username, l.email, c.id as client_id, c.first_name, c.last_name, c.client_number, f.since,
-    t.outcome, t.reply_code, coalesce(t.reply, '') as reply
+select l.id, l.username, l.email, c.id as client_id, c.first_name, c.last_name, c.client_number,
+    l.temporary_password_expires_at is null and l.password_hash is not null as has_own, f.since, t.outcome, t.reply_code, coalesce(t.reply, '') as reply
 from mail.failing f join accounts.portal_logins l on l.id = f.portal_login_id
     join accounts.clients c on c.id = l.client_id
     left join lateral (

@@ -25,10 +25,6 @@ alter table mail.deliveries add column followed boolean not null default false;
 alter table mail.deliveries alter column followed set default true;
 grant select (followed) on mail.deliveries to portico_admin;
 
--- The e-mails to portal logins that were given up, for the list of what needs attention.
-create index deliveries_failed on mail.deliveries (agency_id, finished_at desc, id desc)
-    where state = 'failed' and portal_login_id is not null;
-
 -- Active logins of whose present address the last thing that is known is that an e-mail was given up.
 create view mail.failing with (security_invoker = true) as
     select d.id, d.agency_id, d.portal_login_id, d.finished_at as since
