@@ -25,6 +25,7 @@ from shared.accounts.second_steps import SecondFactorRequired
 from shared.accounts.sessions import PasswordTokenPurpose, SessionKind
 from shared.actors import Actor
 from shared.db import Connection
+from shared.deliveries import marks
 from shared.deliveries import store as deliveries
 from shared.errors import DomainError, FieldError, InvalidFields, NotSignedIn
 from shared.events import Payload
@@ -164,7 +165,11 @@ async def choose(
         stored = await sessions.lock_password_token(tx.conn, reference, owners.kind, tx.now)
         if person is None or not person.active or person.reported_at is not None or stored is None:
             raise _EXPIRED[purpose]
-        await _set(tx, owners, person, new_hash, owners.changed(username=person.username, how=_how(person, purpose)))
+        how = _how(person, purpose)
+        await _set(tx, owners, person, new_hash, owners.changed(username=person.username, how=how))
+        if how != "own":
+            brought_by = (mails.reset_mail,) if how == "reset" else mails.credentials
+            await marks.mark(tx, person.id, brought_by, "password_chosen")
         await mails.password_changed(tx, person, owner.agency)
         if await sign_in_budgets.renew(tx, owners.kind, person.id):
             await tx.append(owners.unlocked(username=person.username), owners.subject_of(person))

@@ -14,7 +14,7 @@ from importlib import resources
 
 import asyncpg
 
-from shared.db import partition_indexes
+from shared.db import partition_indexes, table_indexes
 from shared.db.pool import Connection
 
 _FILE = re.compile(r"^(?P<number>\d{4})_[a-z0-9_]+\.sql$")
@@ -52,7 +52,8 @@ async def apply(dsn: str, packages: Sequence[str], role_passwords: Mapping[str, 
     """Create the roles, apply what is missing, and answer the names of what was applied.
 
     ``role_passwords`` maps a role's name to its password; roles are made when missing and given that password.
-    Indexes that a migration made without their partitions are built at the end, while services run.
+    Indexes that a migration made without their partitions, and those of the packages' ``indexes.sql``, are built at the
+    end, while services run.
     """
     conn = await asyncpg.connect(dsn, server_settings={"application_name": "portico-migrate"})
     try:
@@ -60,6 +61,7 @@ async def apply(dsn: str, packages: Sequence[str], role_passwords: Mapping[str, 
         await _ensure_roles(conn, role_passwords)
         applied = await _apply_missing(conn, [m for package in packages for m in migrations_of(package)])
         await partition_indexes.build_missing(conn)
+        await table_indexes.build_missing(conn, packages)
         return applied
     finally:
         await conn.close()

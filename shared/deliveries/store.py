@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -170,7 +171,11 @@ async def of_person(conn: Connection, person_id: UUID, *, before: UUID | None, l
 
     ``before`` is the last id of the page before.
     """
-    rows = await conn.fetch(SQL["of_person"], person_id, before, limit)
+    return await with_attempts(conn, [dict(r) for r in await conn.fetch(SQL["of_person"], person_id, before, limit)])
+
+
+async def with_attempts(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Delivery]:
+    """Rows as a query for deliveries gives them, each with its attempts."""
     tries: dict[UUID, list[Attempt]] = {}
     for r in await conn.fetch(SQL["attempts_of"], [row["id"] for row in rows]):
         attempt = {k: v for k, v in r.items() if k != "delivery_id"}

@@ -8,6 +8,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from services.admin.use_cases import login_mails
 from services.admin.use_cases import portal_logins as use_cases
 from services.admin.use_cases.credentials import Credentials
 from services.admin.use_cases.portal_logins import NewPortalLogin, PortalLoginChange, PortalRefused
@@ -153,7 +154,7 @@ async def test_another_agencys_client_and_login_are_not_there(
     with pytest.raises(NotFound):
         await use_cases.update(admin_work, credentials, actor=stranger, login_id=login.id, change=change)
     with pytest.raises(NotFound):
-        await use_cases.deliveries_of(admin_work, actor=stranger, login_id=login.id, before=None, limit=5)
+        await login_mails.of_login(admin_work, actor=stranger, login_id=login.id, before=None, limit=5)
 
 
 async def test_an_agency_without_a_contract_gets_no_logins(
@@ -236,8 +237,8 @@ async def test_a_mail_in_the_queue_goes_to_the_corrected_address_only(
 ) -> None:
     login = await added(admin_work, credentials, desk)
     await changed(admin_work, credentials, desk, login, PortalLoginChange(email="right@example.com"))
-    found = await use_cases.deliveries_of(admin_work, actor=desk.actor, login_id=login.id, before=None, limit=5)
-    assert [(d.recipient, d.state) for d in found] == [
+    found = await login_mails.of_login(admin_work, actor=desk.actor, login_id=login.id, before=None, limit=5)
+    assert [(one.delivery.recipient, one.delivery.state) for one in found] == [
         ("right@example.com", "queued"),
         ("cmalek@example.com", "cancelled"),
     ]

@@ -27,6 +27,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("GET", "/api/v1/portal-logins/{id}"): None,
     ("PATCH", "/api/v1/portal-logins/{id}"): {"active": False, "email": "intruder@example.com", "reset_password": True},
     ("GET", "/api/v1/portal-logins/{id}/deliveries"): None,
+    ("POST", "/api/v1/portal-logins/{id}/resend"): {"email": "intruder@example.com"},
     ("POST", "/api/v1/portal-logins/{id}/unlock"): {},
     ("POST", "/api/v1/portal-logins/{id}/sign-out"): {},
     ("POST", "/api/v1/portal-logins/{id}/second-factor/reset"): {"reason": "Lost the phone"},
@@ -240,4 +241,5 @@ async def test_a_session_opens_no_page_of_another_agency(http: Http, town: Town,
 
 def _filled(path: str, slug: str, elsewhere: Elsewhere) -> str:
     found = elsewhere.staff_id if "/staff/" in path else str(elsewhere.client.id)
+    path = path.replace("{login}", elsewhere.login["id"])
     return path.replace("{slug}", slug).replace("{id}", found).replace("{case}", elsewhere.case_id)

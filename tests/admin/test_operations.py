@@ -41,6 +41,7 @@ CONTRACT = {
     "/api/v1/second-factor/recovery-codes": {"post"},
     "/api/v1/second-factor/devices/{id}": {"delete"},
     "/api/v1/portal-logins/{id}/second-factor/reset": {"post"},
+    "/api/v1/portal-logins/{id}/resend": {"post"},
     "/api/v1/staff/{id}/second-factor/reset": {"post"},
     "/api/v1/sign-in-rules": {"get", "patch"},
     "/api/v1/notices": {"get", "patch"},

@@ -103,6 +103,10 @@ async def test_a_row_of_another_agency_cannot_be_written(world: World, admin_poo
         ("portico_relay", "select sealed_seed from accounts.totp_authenticators"),
         ("portico_notifier", "select digest from accounts.recovery_codes"),
         ("portico_audit", "select digest from accounts.remembered_devices"),
+        ("portico_portal", "select at from mail.delivery_marks"),
+        ("portico_portal", "select id from mail.failing"),
+        ("portico_admin", "update mail.delivery_marks set at = now()"),
+        ("portico_notifier", "select at from mail.delivery_marks"),
         ("portico_portal", "update accounts.agencies set second_factor_of_staff = true"),
     ],
 )
@@ -195,6 +199,21 @@ async def test_the_portal_sees_no_password_token_and_no_mail_of_staff(
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             async with portal_pool.transaction(agency.id) as conn:
                 await conn.execute(query, *values)
+
+
+async def test_the_portal_marks_no_mail_of_staff(world: World, admin_pool: Pool, portal_pool: Pool) -> None:
+    agency, other = await world.agency(), await world.agency("lakeside")
+    person = await world.staff(agency)
+    mark = "insert into mail.delivery_marks (delivery_id, agency_id, step, at) values ($1, $2, 'opened', now())"
+    async with admin_pool.transaction(agency.id) as conn:
+        await conn.execute(_MAIL, agency.id, person.user.id)
+        delivery_id = await conn.fetchval("select id from mail.deliveries")
+    for pool, by in ((portal_pool, agency), (admin_pool, other)):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with pool.transaction(by.id) as conn:
+                await conn.execute(mark, delivery_id, by.id)
+    async with admin_pool.transaction(agency.id) as conn:
+        await conn.execute(mark, delivery_id, agency.id)
 
 
 _OWNERLESS_TOKEN = (

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from importlib import resources
 
 import asyncpg
 import pytest
 
-from shared.db import migrations
+from shared.db import migrations, named_queries, table_indexes
 from shared.db.migrations import Migration
 from tests.support.databases import ACCOUNTS_PACKAGES, Database
 
@@ -53,3 +54,32 @@ async def test_a_failed_migration_leaves_nothing_behind(database: Database, late
         assert await conn.fetchval("select to_regclass('accounts.half')") is None
     finally:
         await conn.close()
+
+
+async def test_indexes_of_full_tables_are_built_once_and_a_broken_one_anew(database: Database) -> None:
+    conn = await asyncpg.connect(database.owner_url)
+    try:
+        assert await table_indexes.build_missing(conn, ACCOUNTS_PACKAGES) == []
+        await conn.execute("drop index accounts.portal_logins_waiting")
+        # As an interrupted run leaves it.
+        await conn.execute(
+            "update pg_index set indisvalid = false where indexrelid = 'mail.deliveries_failed'::regclass"
+        )
+        assert await table_indexes.build_missing(conn, ACCOUNTS_PACKAGES) == [
+            "portal_logins_waiting",
+            "deliveries_failed",
+        ]
+        assert await table_indexes.build_missing(conn, ACCOUNTS_PACKAGES) == []
+    finally:
+        await conn.close()
+
+
+async def test_writers_do_not_wait_for_such_an_index() -> None:
+    statements = [text for package in ACCOUNTS_PACKAGES for text in _indexes_of(package)]
+    assert len(statements) >= 2
+    assert all(text.partition("create index concurrently ")[2] for text in statements)
+
+
+def _indexes_of(package: str) -> list[str]:
+    found = resources.files(package).joinpath(table_indexes.FILE)
+    return list(named_queries(package, table_indexes.FILE).values()) if found.is_file() else []

@@ -12,10 +12,12 @@ from uuid import uuid4
 import pytest
 
 from services.admin.use_cases import (
+    attention,
     documents,
     email_settings,
     email_tests,
     face_sheets,
+    login_mails,
     notices,
     portal_logins,
     second_factor,
@@ -45,11 +47,11 @@ def use_cases(*modules: ModuleType) -> Iterator[tuple[str, Any]]:
 
 
 ADMINS = dict(use_cases(staff_users, sign_in_rules, notices, single_sign_on_settings, email_settings, email_tests))
-STAFFS = {**dict(use_cases(documents, face_sheets, portal_logins, second_factor)), **ADMINS}
+STAFFS = {**dict(use_cases(attention, documents, face_sheets, login_mails, portal_logins, second_factor)), **ADMINS}
 
 
 def test_the_walk_finds_the_use_cases() -> None:
-    assert len(STAFFS) >= 21
+    assert len(STAFFS) >= 25
     assert len(ADMINS) >= 12
 
 

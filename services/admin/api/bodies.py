@@ -14,7 +14,8 @@ from shared.accounts.clients import DynamicFields
 from shared.accounts.field_blocks import Block
 from shared.accounts.owners import PasswordState
 from shared.accounts.portal_logins import PortalLogin
-from shared.deliveries.store import Attempt, Delivery, DeliveryState, MailName
+from shared.deliveries.store import Attempt, DeliveryState, MailName
+from shared.deliveries.timeline import Followed, Step, StepName
 from shared.errors import FieldError, InvalidFields
 from shared.http.fields import (
     Answer,
@@ -123,6 +124,12 @@ class PortalLoginPatch(Body):
     def change(self) -> PortalLoginChange:
         """As the use case takes it."""
         return PortalLoginChange(**self.changes())
+
+
+class Resend(Body):
+    """To another address, if one is given; the old one is told as with any change of the address."""
+
+    email: Email = optional()
 
 
 class Deliveries(Query):
@@ -255,8 +262,17 @@ class AttemptOut(Answer):
     reply: str
 
 
+class StepOut(Answer):
+    """One thing that happened to an e-mail: ``text`` is in plain words, ``reply`` in the mail server's own."""
+
+    at: Timestamp
+    step: StepName
+    text: str
+    reply: str | None
+
+
 class DeliveryOut(Answer):
-    """One e-mail to a login's owner and how it got on."""
+    """One e-mail to a person and how it got on; ``timeline`` tells it from the beginning, with what its reader did."""
 
     id: UUID
     mail: MailName
@@ -267,10 +283,12 @@ class DeliveryOut(Answer):
     expires_at: Timestamp
     created_at: Timestamp
     finished_at: Timestamp | None
+    timeline: tuple[StepOut, ...]
 
     @classmethod
-    def of(cls, delivery: Delivery) -> DeliveryOut:
+    def of(cls, followed: Followed) -> DeliveryOut:
         """As the API gives it; an e-mail that is finished has no next attempt."""
+        delivery = followed.delivery
         return cls(
             id=delivery.id,
             mail=delivery.mail,
@@ -281,7 +299,12 @@ class DeliveryOut(Answer):
             expires_at=delivery.expires_at,
             created_at=delivery.created_at,
             finished_at=delivery.finished_at,
+            timeline=tuple(_step(step) for step in followed.steps),
         )
+
+
+def _step(step: Step) -> StepOut:
+    return StepOut.model_validate(step)
 
 
 def _attempt(attempt: Attempt) -> AttemptOut:

@@ -5,11 +5,18 @@ from __future__ import annotations
 from aiohttp import web
 
 from services.admin.api.auth import staff_of
-from services.admin.api.bodies import Deliveries, DeliveryOut, NewPortalLoginIn, PortalLoginOut, PortalLoginPatch
+from services.admin.api.bodies import (
+    Deliveries,
+    DeliveryOut,
+    NewPortalLoginIn,
+    PortalLoginOut,
+    PortalLoginPatch,
+    Resend,
+)
 from services.admin.api.cursors import cursor_after, read_cursor
 from services.admin.keys import CREDENTIALS, WORK
-from services.admin.use_cases import portal_logins
-from services.admin.use_cases.portal_logins import PortalRefused
+from services.admin.use_cases import login_mails, portal_logins
+from services.admin.use_cases.portal_logins import LoginInactive, PortalRefused
 from shared.accounts.agencies import NotContracted
 from shared.accounts.portal_logins import PortalLogin, UsernameTaken
 from shared.errors import NotFound
@@ -88,6 +95,33 @@ async def unlock_portal_login(request: web.Request) -> web.Response:
     return _answer(request, await portal_logins.unlock(request.app[WORK], actor=actor, login_id=path_id(request)))
 
 
+@operation(
+    "Send the e-mail again",
+    body=Resend,
+    answers={200: PortalLoginOut},
+    problems=(NotContracted, LoginInactive),
+    security="staff",
+    tag=TAG,
+    etag=True,
+)
+async def resend_portal_login(request: web.Request) -> web.Response:
+    """With a new temporary password; the one before it, or the owner's own, and all sessions end at once.
+
+    With ``email`` the address is corrected in the same step. The body may be left out.
+    """
+    actor = await staff_of(request)
+    body = await read_json(request, Resend) if request.body_exists else Resend()
+    login = await portal_logins.resend(
+        request.app[WORK],
+        request.app[CREDENTIALS],
+        actor=actor,
+        login_id=path_id(request),
+        expected_version=expected_version(request),
+        **body.changes(),
+    )
+    return _answer(request, login)
+
+
 @operation("Sign a portal login out", body=Nothing, answers={200: PortalLoginOut}, security="staff", tag=TAG, etag=True)
 async def sign_out_portal_login(request: web.Request) -> web.Response:
     """End all of its sessions, at once and everywhere. Its password stays good. The body may be left out."""
@@ -100,10 +134,10 @@ async def sign_out_portal_login(request: web.Request) -> web.Response:
     "The e-mails to a login's owner", answers={200: Page[DeliveryOut]}, query=Deliveries, security="staff", tag=TAG
 )
 async def list_deliveries(request: web.Request) -> web.Response:
-    """The newest first, each with its attempts and what the mail server said."""
+    """The newest first, each with its attempts, what the mail server said, and what became of it."""
     actor = await staff_of(request)
     query = read_query(request, Deliveries)
-    found = await portal_logins.deliveries_of(
+    found = await login_mails.of_login(
         request.app[WORK],
         actor=actor,
         login_id=path_id(request),
@@ -111,5 +145,5 @@ async def list_deliveries(request: web.Request) -> web.Response:
         limit=query.limit + 1,
     )
     page, more = found[: query.limit], len(found) > query.limit
-    items = [DeliveryOut.of(delivery) for delivery in page]
-    return json_answer(page_of(items, cursor_after(page[-1].id if more else None)))
+    items = [DeliveryOut.of(mail) for mail in page]
+    return json_answer(page_of(items, cursor_after(page[-1].delivery.id if more else None)))

@@ -154,5 +154,5 @@ async def list_staff_deliveries(request: web.Request) -> web.Response:
         limit=query.limit + 1,
     )
     page, more = found[: query.limit], len(found) > query.limit
-    items = [DeliveryOut.of(delivery) for delivery in page]
-    return json_answer(page_of(items, cursor_after(page[-1].id if more else None)))
+    items = [DeliveryOut.of(mail) for mail in page]
+    return json_answer(page_of(items, cursor_after(page[-1].delivery.id if more else None)))

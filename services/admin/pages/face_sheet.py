@@ -7,7 +7,7 @@ from uuid import UUID
 from aiohttp import web
 
 from services.admin.keys import CREDENTIALS, VISITOR, WORK
-from services.admin.pages import sheet_form
+from services.admin.pages import login_mails, sheet_form
 from services.admin.pages.menus import FACE_SHEET, admissions, crumbs_to
 from services.admin.pages.visitors import for_staff, read_own_form, url
 from services.admin.use_cases import face_sheets, portal_logins
@@ -26,6 +26,7 @@ _NOTICES = {
     "factor-removed": "The second step was removed. The owner is told by e-mail.",
     "unlocked": "The portal login is not locked any more.",
     "signed-out": "The portal login was signed out everywhere.",
+    "resent": "An e-mail with a new temporary password is on its way. The one before it no longer works.",
 }
 
 
@@ -53,6 +54,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         reports=[(one, short_time(one.reported_at, sheet.agency.zone)) for one in sheet.logins if one.reported_at],
         waiting=[login.id for login in sheet.logins if login.email_waits(request.app[CLOCK]())],
         client_url=url(request, f"clients/{sheet.client.id}"),
+        emails=await login_mails.on_face_sheet(request, sheet),
         notice=_NOTICES.get("updated" if "updated" in request.query else request.query.get("done", "")),
         crumbs=crumbs,
     )

@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from services.admin.keys import VISITOR
+from services.admin.pages import attention
 from services.admin.pages.visitors import for_staff, url
 from shared.errors import NotAllowed
 from shared.http.pages import render, see_other
@@ -99,7 +100,15 @@ async def main_menu(request: web.Request) -> web.StreamResponse:
     ]
     if _administration_cards(request):
         cards.append((ADMINISTRATION, url(request, "administration"), "How your agency uses this system."))
-    return render(request, "menu.html", title=MAIN, cards=cards, crumbs=[], welcome="welcome" in request.query)
+    return render(
+        request,
+        "menu.html",
+        title=MAIN,
+        cards=cards,
+        crumbs=[],
+        welcome="welcome" in request.query,
+        attention=await attention.notice_of(request),
+    )
 
 
 @for_staff

@@ -6,12 +6,14 @@ from aiohttp import web
 
 from services.admin.pages import (
     account,
+    attention,
     change_log,
     documents,
     editing,
     email_settings,
     face_sheet,
     factor_reset,
+    login_mails,
     menus,
     notices,
     own_sessions,
@@ -82,6 +84,7 @@ def page_routes() -> list[web.RouteDef]:
         web.post(f"{_SLUG}/clients/{{id}}/sign-out", face_sheet.sign_out),
         web.get(f"{_SLUG}/clients/{{id}}/second-factor", factor_reset.show),
         web.post(f"{_SLUG}/clients/{{id}}/second-factor", factor_reset.submit),
+        *_login_mail_routes(),
         web.get(f"{_SLUG}/document-center", searching.show_document_search),
         web.post(f"{_SLUG}/document-center", searching.search_document),
         web.get(_FILE, documents.show_client),
@@ -105,6 +108,17 @@ def _email_settings_routes() -> list[web.RouteDef]:
         web.get(settings, email_settings.show),
         web.post(settings, email_settings.save),
         web.post(f"{settings}/test", email_settings.test),
+    ]
+
+
+def _login_mail_routes() -> list[web.RouteDef]:
+    login = f"{_SLUG}/clients/{{id}}/portal-logins/{{login}}"
+    return [
+        web.get(f"{_SLUG}/{attention.PAGE}", attention.show),
+        web.get(f"{login}/emails", login_mails.show),
+        web.post(f"{login}/resend", login_mails.resend),
+        web.get(f"{login}/address", login_mails.show_address),
+        web.post(f"{login}/address", login_mails.correct_address),
     ]
 
 

@@ -15,6 +15,7 @@ from shared.actors import Actor
 from shared.db import Connection
 from shared.deliveries import store as deliveries
 from shared.deliveries.store import Delivery
+from shared.deliveries.timeline import Followed, followed
 from shared.errors import DomainError
 from shared.outbox import Work
 from shared.rights import Right, needs
@@ -52,7 +53,7 @@ async def last(work: Work, *, actor: Actor) -> LastTest:
 
 
 @needs(Right.MANAGE_AGENCY)
-async def send(work: Work, mails: StaffMails, *, actor: Actor) -> Delivery:
+async def send(work: Work, mails: StaffMails, *, actor: Actor) -> Followed:
     """Send one to the actor's own address; it takes the place of one that still waits.
 
     Raises NoOwnAddress, TooManyTests.
@@ -68,9 +69,10 @@ async def send(work: Work, mails: StaffMails, *, actor: Actor) -> Delivery:
         await deliveries.supersede(tx, subject_of(me), MAIL)
         await mails.email_test(tx, me, agency)
         sent = await deliveries.latest_of(tx.conn, me.id, MAIL)
-    if sent is None:
-        raise LookupError("the test was not queued")
-    return sent
+        if sent is None:
+            raise LookupError("the test was not queued")
+        [found] = await followed(tx.conn, [sent], tx.now)
+    return found
 
 
 async def _me(conn: Connection, actor: Actor) -> StaffUser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -13,12 +14,21 @@ from shared.accounts.field_blocks import CURRENT_RESIDENCE, RESIDENCE_EMAIL
 from shared.accounts.portal_logins import PortalLogin
 from shared.actors import Actor
 from shared.deliveries import store as deliveries
-from shared.deliveries.store import Delivery
 from shared.errors import Changed, DomainError, FieldError, InvalidFields, NotFound
 from shared.events import Change, Subject
 from shared.events.catalogue import PortalLoginCreated, PortalLoginUnlocked, PortalLoginUpdated, yes_no
 from shared.outbox import Transaction, Work
 from shared.rights import Right, needs
+
+
+class LoginInactive(DomainError):
+    """This portal login is inactive. Make it active first: then its owner gets an e-mail."""
+
+    field = "active"
+
+
+class PasswordChosen(DomainError):
+    """The owner has chosen a password already. If it is lost, use Edit and Reset Password."""
 
 
 class PortalRefused(DomainError):
@@ -128,11 +138,12 @@ async def update(
     login_id: UUID,
     change: PortalLoginChange,
     expected_version: int | None = None,
+    only_if: Callable[[PortalLogin], None] = lambda login: None,
 ) -> PortalLogin:
     """Change a portal login. Made inactive, or given a new password, its sessions end in the same transaction; given
     another e-mail address, the old one is told.
 
-    Raises NotFound, NotContracted, Changed.
+    ``only_if`` sees the login while it is held, and may raise. Raises NotFound, NotContracted, Changed besides.
     """
     # A new password may turn out to be due inside the transaction (see _wants_password), so one is made beforehand.
     may_need = change.reset_password or change.active is True or change.email is not None
@@ -145,6 +156,7 @@ async def update(
             raise NotFound
         if expected_version is not None and expected_version != before.version:
             raise Changed
+        only_if(before)
         after = _changed(before, change)
         withdrawn = await _withdraw_mail(tx, before, after)
         given = password if _wants_password(before, after, change, withdrawn=withdrawn) else None
@@ -234,6 +246,40 @@ async def _write(
 
 
 @needs(Right.MANAGE_PORTAL_LOGINS)
+async def resend(
+    work: Work,
+    credentials: Credentials,
+    *,
+    actor: Actor,
+    login_id: UUID,
+    email: str | None = None,
+    expected_version: int | None = None,
+    keep_own_password: bool = False,
+) -> PortalLogin:
+    """Mail a new temporary password, to another address if one is given; what came before it is no good any more.
+
+    With ``keep_own_password`` an owner who has chosen a password keeps it. Raises NotFound, NotContracted, Changed,
+    LoginInactive, PasswordChosen.
+    """
+
+    def check(login: PortalLogin) -> None:
+        if not login.active:
+            raise LoginInactive
+        if keep_own_password and login.password_state(work.clock()) == "own":
+            raise PasswordChosen
+
+    return await update(
+        work,
+        credentials,
+        actor=actor,
+        login_id=login_id,
+        change=PortalLoginChange(email=email, reset_password=True),
+        expected_version=expected_version,
+        only_if=check,
+    )
+
+
+@needs(Right.MANAGE_PORTAL_LOGINS)
 async def unlock(work: Work, *, actor: Actor, login_id: UUID) -> PortalLogin:
     """Lift the lock of a portal login, and forget the wrong passwords; nothing happens where there are none.
 
@@ -275,12 +321,3 @@ def _differences(before: PortalLogin, after: PortalLogin) -> tuple[Change, ...]:
         ("Active", yes_no(before.active), yes_no(after.active)),
     )
     return tuple(Change(field=field, old=old, new=new) for field, old, new in pairs if old != new)
-
-
-@needs(Right.MANAGE_PORTAL_LOGINS)
-async def deliveries_of(work: Work, *, actor: Actor, login_id: UUID, before: UUID | None, limit: int) -> list[Delivery]:
-    """The e-mails sent to a login's owner, newest first. Raises NotFound."""
-    async with work.pool.transaction(actor.agency_id) as conn:
-        if await portal_logins.by_id(conn, login_id) is None:
-            raise NotFound
-        return await deliveries.of_person(conn, login_id, before=before, limit=limit)

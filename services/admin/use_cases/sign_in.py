@@ -21,6 +21,7 @@ from shared.accounts.second_steps import SecondFactorRequired
 from shared.accounts.sign_in_budgets import FAILURES, Budget
 from shared.accounts.staff import StaffUser
 from shared.actors import Actor
+from shared.deliveries import marks
 from shared.errors import BadCredentials, DomainError
 from shared.events import Subject
 from shared.events.catalogue import Proof
@@ -67,7 +68,9 @@ async def sign_in(
         admitted = await _admitted(tx, mails, agency, current, origin, proved=proved)
         result: Outcome = BadCredentials()
         if admitted is not None:
-            result = await _go_in(tx, agency, admitted, password, signer=signer, origin=origin, with_cookie=with_cookie)
+            result = await _go_in(
+                tx, mails, agency, admitted, password, signer=signer, origin=origin, with_cookie=with_cookie
+            )
     # Not raised before: the refusal's event has to be committed.
     if isinstance(result, DomainError):
         raise result
@@ -148,6 +151,7 @@ async def _count(
 
 async def _go_in(
     tx: Transaction,
+    mails: PasswordMails[StaffUser],
     agency: Agency,
     user: StaffUser,
     password: str,
@@ -171,6 +175,7 @@ async def _go_in(
         await tx.append(refused, subject_of(user))
         return TemporaryPasswordExpired()
     if state == "temporary":
+        await marks.mark(tx, user.id, mails.credentials, "opened")
         return await require_change(tx, agency, kind="staff", person_id=user.id)
     return await begin_session(tx, agency, user, signer=signer, origin=origin, with_cookie=with_cookie)
 

@@ -17,6 +17,7 @@ from shared.accounts.staff import StaffUser, StaffUsernameTaken
 from shared.actors import Actor, Role
 from shared.deliveries import store as deliveries
 from shared.deliveries.store import Delivery
+from shared.deliveries.timeline import Followed, followed
 from shared.errors import Changed, DomainError, FieldError, InvalidFields, NotFound
 from shared.events import Change
 from shared.events.catalogue import yes_no
@@ -319,9 +320,10 @@ async def sign_out(work: Work, *, actor: Actor, staff_id: UUID) -> StaffUser:
 
 
 @needs(Right.MANAGE_STAFF)
-async def deliveries_of(work: Work, *, actor: Actor, staff_id: UUID, before: UUID | None, limit: int) -> list[Delivery]:
-    """The e-mails sent to a staff user, newest first. Raises NotFound."""
+async def deliveries_of(work: Work, *, actor: Actor, staff_id: UUID, before: UUID | None, limit: int) -> list[Followed]:
+    """The e-mails sent to a staff user with their steps, newest first. Raises NotFound."""
     async with work.pool.transaction(actor.agency_id) as conn:
         if await staff.by_id(conn, staff_id) is None:
             raise NotFound
-        return await deliveries.of_person(conn, staff_id, before=before, limit=limit)
+        found = await deliveries.of_person(conn, staff_id, before=before, limit=limit)
+        return await followed(conn, found, work.clock())

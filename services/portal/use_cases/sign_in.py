@@ -22,6 +22,8 @@ from shared.accounts.portal_logins import PortalLogin
 from shared.accounts.second_steps import SecondFactorRequired
 from shared.accounts.sign_in_budgets import FAILURES, Budget
 from shared.actors import Actor
+from shared.deliveries import marks
+from shared.deliveries.store import MailName
 from shared.errors import BadCredentials, DomainError
 from shared.events import Subject
 from shared.events.catalogue import PortalLoginLocked, PortalSessionRefused, PortalSessionStarted, Proof
@@ -31,7 +33,11 @@ from shared.security.tokens import NOBODY, Signer
 
 
 class SignInMails(TellsOfDevices, Protocol):
-    """The e-mails that a sign-in may lead to."""
+    """The e-mails that a sign-in may lead to, and those that led to it."""
+
+    @property
+    def credentials(self) -> tuple[MailName, ...]:
+        """Those that bring a temporary password, or a link in place of one."""
 
     async def refused(self, tx: Transaction, person: PortalLogin, agency: Agency, what: Attack) -> None:
         """Somebody tries to get in."""
@@ -124,6 +130,7 @@ async def _decide(
         refused = PortalSessionRefused(username=login.username, reason="temporary_password_expired")
         await tx.append(refused, subject_of(login))
         return TemporaryPasswordExpired()
+    await marks.mark(tx, login.id, mails.credentials, "opened")
     return await require_change(tx, agency, kind="portal", person_id=login.id)
 
 
