@@ -11,7 +11,3 @@ alter table accounts.password_tokens drop constraint password_tokens_purpose_che
 alter table accounts.password_tokens add constraint password_tokens_purpose_check
     check (purpose in ('temporary', 'reset', 'report', 'confirm_email', 'invitation')) not valid;
 alter table accounts.password_tokens validate constraint password_tokens_purpose_check;
-
--- Whether a program that signs in without a browser has done so before is asked at each of its sign-ins.
-create index sessions_of_programs on accounts.sessions (portal_login_id, user_agent)
-    where portal_login_id is not null and secret_digest is null;
