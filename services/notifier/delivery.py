@@ -15,7 +15,7 @@ import structlog
 from services.notifier import mailer, store
 from services.notifier.channel import PAUSE, Pauses
 from services.notifier.headers import UnsafeHeader, safe_address
-from services.notifier.letters import Heading, Letters, Words, on_the_wire
+from services.notifier.letters import Heading, on_the_wire
 from services.notifier.mailer import Answer, Mail, Mailer
 from services.notifier.store import Claim, Known
 from shared import actors
@@ -29,6 +29,7 @@ from shared.events.delivery_catalogue import (
     DeliveryExpired,
     DeliveryFailed,
 )
+from shared.letters import Letters, Words
 from shared.logging import REDACTED
 from shared.outbox import Transaction, Work
 

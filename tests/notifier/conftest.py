@@ -14,7 +14,6 @@ import pytest
 
 from services.notifier.channel import Pauses
 from services.notifier.delivery import Courier
-from services.notifier.letters import Letters
 from services.notifier.mailer import Mailer, Patience, SmtpServer
 from services.notifier.sweep import Sweep
 from shared.accounts.agencies import Agency
@@ -24,6 +23,7 @@ from shared.deliveries import store as deliveries
 from shared.deliveries.sealing import Opener, Sealer, new_key_pair
 from shared.deliveries.store import MailName
 from shared.events import Envelope, Subject, from_json
+from shared.letters import Letters
 from shared.outbox import Work
 from tests.notifier.smtp import Script, mail_server
 from tests.support.clock import FakeClock

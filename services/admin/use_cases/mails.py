@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from services.admin.use_cases.sign_in import subject_of
 from shared.accounts.agencies import Agency
-from shared.accounts.password_mails import PasswordMails
+from shared.accounts.password_mails import SECOND_STEP_REMOVED, PasswordMails
 from shared.accounts.sessions import SessionKind
 from shared.accounts.staff import StaffUser
 from shared.deliveries import store as deliveries
@@ -52,7 +52,7 @@ class StaffMails(PasswordMails[StaffUser]):
 
     async def second_factor_reset(self, tx: Transaction, user: StaffUser, agency: Agency) -> None:
         """An admin has removed what is asked for besides the password; with a code to say that nobody asked for it."""
-        expires_at, detail = tx.now + REPORT_WITHIN, "An admin removed your second step"
+        expires_at, detail = tx.now + REPORT_WITHIN, SECOND_STEP_REMOVED
         await self._with_code(tx, "staff_second_factor_changed", user, agency, "report", expires_at, detail=detail)
 
     async def passkey_changed(
