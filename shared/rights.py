@@ -26,7 +26,7 @@ class Right(Enum):
     READ_LOGS_OF_ALL = "read the changes of all clients of the agency"
     READ_SECURITY_LOG = "read the agency's security log"
     READ_OWN_ACTIVITY = "read the activity of one's own portal login"
-    MANAGE_AGENCY = "change the agency's own settings: sign-in rules, single sign-on"
+    MANAGE_AGENCY = "change the agency's own settings: sign-in rules, single sign-on, e-mail wording"
     MANAGE_OWN_SECOND_FACTOR = "set up, change and remove one's own second factor"
     CHANGE_OWN_PASSWORD = "change one's own portal password"  # noqa: S105 - words, no password
     CHANGE_OWN_STAFF_PASSWORD = "change one's own staff password"  # noqa: S105 - words, no password

@@ -10,6 +10,8 @@ from uuid import UUID
 
 from shared.db import Connection, named_queries
 from shared.events import Subject
+from shared.letters.languages import chosen
+from shared.letters.wording import NO_WORDING, Wording
 
 SQL = named_queries(__package__, "sql/deliveries.sql")
 
@@ -35,6 +37,7 @@ class Known:
 class Claim:
     """A delivery that is ours until ``lease_until``, and its attempt ``number``.
 
+    ``language`` is the letter's, ``wording`` what the agency words itself in it by now.
     ``spent`` counts the earlier attempts that used up one of its tries, ``unknown`` those of unknown outcome;
     ``refused_before`` says that this number was used before, while the channel was refused.
     """
@@ -55,6 +58,8 @@ class Claim:
     spent: int
     unknown: int
     refused_before: bool
+    language: str
+    wording: Wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,10 @@ async def claim(
     await conn.execute(SQL["close_interrupted"], known.id, number - 1, now)
     earlier = (await conn.fetch(SQL["earlier_attempts"], known.id, number))[0]
     await conn.execute(SQL["begin_attempt"], known.id, known.agency_id, number, now)
-    return Claim(delivery=known, lease_until=lease_until, **row, **earlier)
+    language = chosen(row["context"].get("language"), row["locale"])
+    own = await conn.fetchrow(SQL["wording"], known.agency_id, known.mail, language)
+    wording = Wording(**own) if own else NO_WORDING
+    return Claim(delivery=known, lease_until=lease_until, **row, **earlier, language=language, wording=wording)
 
 
 async def keep(conn: Connection, claimed: Claim, *, lease_until: datetime, message_id: str) -> bool:

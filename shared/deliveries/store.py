@@ -32,6 +32,7 @@ MailName = Literal[
     "staff_passkey_changed",
     "sign_in_refused",
     "staff_sign_in_refused",
+    "wording_test",
 ]
 NOTICES: Final[tuple[MailName, ...]] = (
     "password_changed",
@@ -46,6 +47,7 @@ NOTICES: Final[tuple[MailName, ...]] = (
     "staff_passkey_changed",
     "sign_in_refused",
     "staff_sign_in_refused",
+    "wording_test",
 )
 """They tell what has happened, so nothing that happens later takes them back."""
 DeliveryState = Literal["queued", "sending", "accepted", "failed", "expired", "superseded", "cancelled"]

@@ -8,6 +8,7 @@ from shared.events import (
     passkey_catalogue,
     single_sign_on_catalogue,
     staff_catalogue,
+    wording_catalogue,
 )
 from shared.events.envelope import Actor, ActorKind, Envelope, Subject, from_json
 from shared.events.ids import EventIds, lowest_id_at, time_of
@@ -52,4 +53,5 @@ __all__ = [
     "single_sign_on_catalogue",
     "staff_catalogue",
     "time_of",
+    "wording_catalogue",
 ]

@@ -38,6 +38,11 @@ def language_of(locale: str) -> str:
     return language if language in LANGUAGES else SOURCE
 
 
+def chosen(language: str | None, agency_locale: str) -> str:
+    """The language of a letter: what was chosen, unless there are no letters in it (any more), else the agency's."""
+    return language if language is not None and language in LANGUAGES else language_of(agency_locale)
+
+
 def locale_for(language: str, agency_locale: str) -> Locale:
     """How dates are written in a letter: as the agency does in its own language, else as people in the US do."""
     agency = _parsed(agency_locale)

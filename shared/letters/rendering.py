@@ -18,7 +18,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from shared.letters.languages import LANGUAGES, catalogue, language_of, locale_for
+from shared.letters.languages import catalogue, chosen, locale_for
 from shared.letters.wording import NO_WORDING, Wording, paragraphs
 
 COLUMNS: Final = 78
@@ -62,9 +62,7 @@ class Words:
     @property
     def written_in(self) -> str:
         """The letter's language."""
-        if self.language is not None and self.language in LANGUAGES:
-            return self.language
-        return language_of(self.locale)
+        return chosen(self.language, self.locale)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -158,10 +156,10 @@ def _web_address(url: str) -> str:
 
 def moment(when: datetime, time_zone: str, locale: str, language: str = "en") -> str:
     """A moment as people at the agency say it: ``Friday, November 27, 2026 at 9:30 AM EST``."""
-    chosen: Locale = locale_for(language, locale)
+    written: Locale = locale_for(language, locale)
     pattern = catalogue(language).get(MOMENT, MOMENT)
     # CLDR puts narrow spaces that do not break into the time of day; not every mail program has a sign for them.
-    return _BLANKS.sub(" ", format_datetime(when, pattern, tzinfo=ZoneInfo(time_zone), locale=chosen))
+    return _BLANKS.sub(" ", format_datetime(when, pattern, tzinfo=ZoneInfo(time_zone), locale=written))
 
 
 def wrapped(text: str) -> str:

@@ -14,6 +14,7 @@ import pytest
 from services.admin.use_cases import (
     documents,
     face_sheets,
+    mail_wordings,
     portal_logins,
     second_factor,
     sign_in_rules,
@@ -41,7 +42,7 @@ def use_cases(*modules: ModuleType) -> Iterator[tuple[str, Any]]:
                 yield f"{module.__name__}.{name}", found
 
 
-ADMINS = dict(use_cases(staff_users, sign_in_rules, single_sign_on_settings))
+ADMINS = dict(use_cases(staff_users, sign_in_rules, single_sign_on_settings, mail_wordings))
 STAFFS = {**dict(use_cases(documents, face_sheets, portal_logins, second_factor)), **ADMINS}
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from services.admin.letter_fields import Language
 from services.admin.use_cases.face_sheets import FaceSheet, FaceSheetChange, NewClient
 from services.admin.use_cases.portal_logins import NewPortalLogin, PortalLoginChange
 from shared.accounts.clients import DynamicFields
@@ -92,6 +93,7 @@ class NewPortalLoginIn(Body):
     active: bool = True
     reset_password: bool = True
     confirm_refused: bool = False
+    language: Language | None = None
 
     def new(self) -> NewPortalLogin:
         """As the use case takes it. Raises InvalidFields unless there is exactly one source of the address."""
@@ -109,20 +111,28 @@ class NewPortalLoginIn(Body):
             active=self.active,
             reset_password=self.reset_password,
             confirm_refused=self.confirm_refused,
+            language=self.language,
         )
 
 
 class PortalLoginPatch(Body):
-    """What is to be changed; with ``reset_password`` a new temporary password is made and mailed."""
+    """What is to be changed; with ``reset_password`` a new temporary password is made and mailed.
+
+    ``language`` null is the agency's own.
+    """
 
     email: Email = optional()
     representative: bool = optional()
     active: bool = optional()
     reset_password: bool = False
+    language: Language | None = optional()
 
     def change(self) -> PortalLoginChange:
         """As the use case takes it."""
-        return PortalLoginChange(**self.changes())
+        changes = self.changes()
+        if "language" in changes:
+            changes["language"] = changes["language"] or ""
+        return PortalLoginChange(**changes)
 
 
 class Deliveries(Query):
@@ -160,7 +170,7 @@ class PortalLoginOut(Answer):
     ``locked_until`` is null unless the login is locked after too many wrong passwords; ``reported_at`` is when its
     owner said that somebody else had changed it: nobody gets in until the password is reset.
     ``email_unconfirmed_since`` is when staff put in an address, until its owner confirms it or signs in: for a day no
-    reset e-mail goes there.
+    reset e-mail goes there. ``language`` is that of the e-mails, null for the agency's own.
     """
 
     id: UUID
@@ -169,6 +179,7 @@ class PortalLoginOut(Answer):
     email: str
     representative: bool
     active: bool
+    language: str | None
     password_state: PasswordState
     temporary_password_expires_at: Timestamp | None
     locked_until: Timestamp | None
@@ -188,6 +199,7 @@ class PortalLoginOut(Answer):
             email=login.email,
             representative=login.representative,
             active=login.active,
+            language=login.language,
             password_state=login.password_state(now),
             temporary_password_expires_at=login.temporary_password_expires_at,
             locked_until=login.locked_until if login.locked(now) else None,

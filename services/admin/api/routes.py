@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from services.admin.api.clients import create_client, get_client, search_clients, update_client
+from services.admin.api.email_wordings import list_email_wordings, test_email_wording, update_email_wording
 from services.admin.api.passwords import forgot_password, report, reset_password, set_password
 from services.admin.api.portal_logins import (
     create_portal_login,
@@ -58,6 +59,9 @@ def api_routes() -> list[web.RouteDef]:
         web.post("/api/v1/staff/{id}/second-factor/reset", reset_second_factor_of_staff),
         web.get("/api/v1/sign-in-rules", get_sign_in_rules),
         web.patch("/api/v1/sign-in-rules", update_sign_in_rules),
+        web.get("/api/v1/email-wordings", list_email_wordings),
+        web.patch("/api/v1/email-wordings", update_email_wording),
+        web.post("/api/v1/email-wordings/test", test_email_wording),
         web.post("/api/v1/password", set_password),
         web.post("/api/v1/password/forgot", forgot_password),
         web.post("/api/v1/password/reset", reset_password),

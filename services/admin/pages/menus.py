@@ -44,7 +44,11 @@ SINGLE_SIGN_ON: Final = Entry(
     Right.MANAGE_AGENCY,
 )
 
-ADMINISTRATION_ENTRIES: Final[tuple[Entry, ...]] = (STAFF, SIGN_IN_RULES, SINGLE_SIGN_ON, SECURITY_LOG)
+EMAIL_WORDING: Final = Entry(
+    "E-mail Wording", "email-wording", "What your e-mails to clients say.", Right.MANAGE_AGENCY
+)
+
+ADMINISTRATION_ENTRIES: Final[tuple[Entry, ...]] = (STAFF, SIGN_IN_RULES, SINGLE_SIGN_ON, EMAIL_WORDING, SECURITY_LOG)
 
 Crumbs = list[tuple[str, str | None]]
 

@@ -9,6 +9,7 @@ from services.admin.pages import (
     change_log,
     documents,
     editing,
+    email_wording,
     face_sheet,
     factor_reset,
     menus,
@@ -24,7 +25,7 @@ from services.admin.pages import (
     staff_users,
 )
 from services.admin.pages.documents import CHANGES, NO_CASE
-from services.admin.pages.menus import SECURITY_LOG, SIGN_IN_RULES, SINGLE_SIGN_ON
+from services.admin.pages.menus import EMAIL_WORDING, SECURITY_LOG, SIGN_IN_RULES, SINGLE_SIGN_ON
 from services.admin.pages.passwords import PASSWORD_PAGES
 from services.admin.pages.second_factor import FACTOR_PAGES, SECOND_STEP_PAGES
 from shared.passkey_pages import PAGE as PASSKEYS
@@ -67,6 +68,7 @@ def page_routes() -> list[web.RouteDef]:
         web.post(f"{_SLUG}/{SIGN_IN_RULES.page}", sign_in_rules.submit),
         web.get(f"{_SLUG}/{SECURITY_LOG.page}", security_log.show),
         web.post(f"{_SLUG}/{SECURITY_LOG.page}", security_log.search),
+        *_wording_routes(),
         *_staff_routes(),
         web.get(f"{_SLUG}/face-sheet", searching.show_face_sheet_search),
         web.post(f"{_SLUG}/face-sheet", searching.search_face_sheet),
@@ -91,6 +93,18 @@ def _account_routes() -> list[web.RouteDef]:
     return [
         web.get(f"{_SLUG}/account", account.show),
         *PASSWORD_PAGES.routes(_SLUG),
+    ]
+
+
+def _wording_routes() -> list[web.RouteDef]:
+    page = f"{_SLUG}/{EMAIL_WORDING.page}"
+    return [
+        web.get(page, email_wording.show_all),
+        web.get(f"{page}/letter", email_wording.show),
+        web.post(f"{page}/letter", email_wording.save),
+        web.post(f"{page}/test", email_wording.send_test),
+        web.get(f"{page}/preview", email_wording.show_preview),
+        web.post(f"{page}/preview", email_wording.preview),
     ]
 
 

@@ -50,6 +50,7 @@ _MAILS: Final[Mapping[str, str]] = {
     "staff_second_factor_changed": "Second step was changed",
     "staff_passkey_changed": "Passkey was added or removed",
     "staff_sign_in_refused": "Somebody tried to sign in",
+    "wording_test": "Test of an e-mail's wording",
 }
 _STATES: Final[Mapping[str, str]] = {
     "queued": "Waiting to be sent",

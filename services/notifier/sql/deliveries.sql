@@ -111,3 +111,7 @@ update mail.deliveries set enqueued_at = $2 where id = any($1::uuid[]) and finis
 -- For the figures: the age of the oldest due delivery tells of trouble whatever the worker says of itself.
 select count(*) as count, min(next_attempt_at) as oldest from mail.deliveries
 where finished_at is null and next_attempt_at <= $1;
+
+-- name: wording
+-- What the agency words itself; asked in the agency's own transaction.
+select subject, opening, closing from accounts.mail_wordings where agency_id = $1 and mail = $2 and language = $3;
