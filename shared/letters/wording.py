@@ -49,7 +49,8 @@ class Wording:
     closing: str = ""
 
     def rendered(self, values: Mapping[str, Any]) -> Wording:
-        """The same with the placeholders filled in. Raises WrongWording."""
+        """The same with the placeholders filled in; looked at again, since it comes from a store. Raises WrongWording."""
+        check_subject(self.subject, "")
         return Wording(self.subject, _rendered(self.opening, values), _rendered(self.closing, values))
 
 
@@ -119,12 +120,14 @@ def _parsed(text: str) -> nodes.Template:
             raise WrongWording(f"Line {number}: remove the characters that cannot be seen.")
     try:
         tree = _ENVIRONMENT.parse(text)
+        if sum(1 for _ in tree.find_all((nodes.Name, nodes.If))) > _MOST_PARTS:
+            raise WrongWording(f"Use at most {_MOST_PARTS} placeholders and conditions.")
+        for node in tree.body:
+            _check(node, depth=0)
     except TemplateSyntaxError as error:
         raise WrongWording(f"Line {error.lineno}: {_explained(error)}") from None
-    if sum(1 for _ in tree.find_all((nodes.Name, nodes.If))) > _MOST_PARTS:
-        raise WrongWording(f"Use at most {_MOST_PARTS} placeholders and conditions.")
-    for node in tree.body:
-        _check(node, depth=0)
+    except RecursionError:
+        raise WrongWording("There are too many braces or brackets in each other.") from None
     return tree
 
 
@@ -159,7 +162,7 @@ def _is_plain(node: nodes.Node) -> bool:
 
 def _explained(error: TemplateSyntaxError) -> str:
     message = (error.message or "").lower()
-    if "unexpected end of template" in message or "endif" in message:
+    if "following tags" in message:
         return "a condition is not closed. Write {% endif %} at its end."
     if "unknown tag" in message:
         return "this is not allowed here. Use text and placeholders such as {{ agency_name }}."
