@@ -49,7 +49,7 @@ class Wording:
     closing: str = ""
 
     def rendered(self, values: Mapping[str, Any]) -> Wording:
-        """The same with the placeholders filled in; looked at again, since it comes from a store. Raises WrongWording."""
+        """The same, filled in; looked at again, since it comes from a store. Raises WrongWording."""
         check_subject(self.subject, "")
         return Wording(self.subject, _rendered(self.opening, values), _rendered(self.closing, values))
 
