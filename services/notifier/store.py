@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -37,7 +37,7 @@ class Known:
 class Claim:
     """A delivery that is ours until ``lease_until``, and its attempt ``number``.
 
-    ``language`` is the letter's, ``wording`` what the agency words itself in it by now.
+    ``wordings`` is what the agency words itself in this mail, by language.
     ``spent`` counts the earlier attempts that used up one of its tries, ``unknown`` those of unknown outcome;
     ``refused_before`` says that this number was used before, while the channel was refused.
     """
@@ -58,8 +58,18 @@ class Claim:
     spent: int
     unknown: int
     refused_before: bool
-    language: str
-    wording: Wording
+    wordings: Mapping[str, Sequence[str]] | None
+
+    @property
+    def language(self) -> str:
+        """The letter's."""
+        return chosen(self.context.get("language"), self.locale)
+
+    @property
+    def wording(self) -> Wording:
+        """What the agency words itself in it by now."""
+        own = (self.wordings or {}).get(self.language)
+        return Wording(*own) if own else NO_WORDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +98,7 @@ async def claim(
     await conn.execute(SQL["close_interrupted"], known.id, number - 1, now)
     earlier = (await conn.fetch(SQL["earlier_attempts"], known.id, number))[0]
     await conn.execute(SQL["begin_attempt"], known.id, known.agency_id, number, now)
-    language = chosen(row["context"].get("language"), row["locale"])
-    own = await conn.fetchrow(SQL["wording"], known.agency_id, known.mail, language)
-    wording = Wording(**own) if own else NO_WORDING
-    return Claim(delivery=known, lease_until=lease_until, **row, **earlier, language=language, wording=wording)
+    return Claim(delivery=known, lease_until=lease_until, **row, **earlier)
 
 
 async def keep(conn: Connection, claimed: Claim, *, lease_until: datetime, message_id: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
@@ -59,6 +59,7 @@ def catalogue(language: str) -> Mapping[str, str]:
     return MappingProxyType({str(m.id): str(m.string) for m in found if m.id and m.string and not m.fuzzy})
 
 
+@lru_cache(maxsize=64)
 def _parsed(locale: str) -> Locale:
     try:
         return Locale.parse(locale, sep="-")

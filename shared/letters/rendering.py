@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -83,6 +84,8 @@ class Letters:
             loader=PackageLoader(package, "templates"),
             undefined=StrictUndefined,
             autoescape=lambda name: bool(name and name.endswith(".html")),
+            # They come with the program: no look at the disk for each letter.
+            auto_reload=False,
             keep_trailing_newline=True,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -122,7 +125,7 @@ def _translator(language: str) -> Callable[..., str]:
         words = translated.get(sentence, sentence)
         # Sentences are ours and may hold markup; what is filled in is escaped where the template escapes.
         form = Markup(words) if context.eval_ctx.autoescape else words  # noqa: S704
-        return form % {**context, **more} if "%(" in words else form
+        return form % ChainMap(more, context) if "%(" in words else form  # type: ignore[arg-type]
 
     return translate
 

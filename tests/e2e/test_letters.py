@@ -14,15 +14,11 @@ from playwright.sync_api import Browser, Page
 
 from services.notifier.letters import Heading, on_the_wire
 from shared.letters import COLUMNS, LANGUAGES, Letter, Letters, Wording, Words
-from shared.letters.samples import WORDED
 
+TEMPLATES = Path(__file__).parents[2] / "shared" / "letters" / "templates"
 MOMENT = datetime(2026, 11, 27, 14, 30, tzinfo=UTC)
 TOKEN = "0123456789abcdef0123456789abcdef.AbCdEfGhIjKlMnOpQrStUvWxYz0123456789_-AbCdE"
-TO_STAFF = (
-    *("staff_invitation", "staff_password_reset", "staff_password_changed", "staff_second_factor_changed"),
-    *("staff_passkey_changed", "staff_sign_in_refused"),
-)
-MAILS = (*WORDED, *TO_STAFF)
+MAILS = sorted(path.parent.name for path in TEMPLATES.glob("*/subject.txt"))
 DETAILS = {
     **dict.fromkeys(("passkey_changed", "staff_passkey_changed"), "added"),
     **dict.fromkeys(("second_factor_changed", "staff_second_factor_changed"), "An authenticator app was set up"),
@@ -83,7 +79,7 @@ class Strict(HTMLParser):
 
 
 def letter(mail: str, language: str, wording: Wording = Wording()) -> Letter:  # noqa: B008 - frozen
-    staff = mail in TO_STAFF
+    staff = "staff_url" in (TEMPLATES / mail / "body.txt").read_text("utf-8")
     credential = mail in ("temporary_password", "staff_invitation")
     words = Words(
         username="catherine.malek",

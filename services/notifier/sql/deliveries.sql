@@ -17,7 +17,12 @@ where d.id = $1 and a.id = d.agency_id and d.finished_at is null
             and (t.outcome is null or t.outcome in ('deferred', 'unknown', 'interrupted', 'error'))
     ) < $5
 returning d.attempts as number, d.recipient, d.context, d.sealed_secret, d.sealed_for, d.message_id, d.expires_at,
-    a.name as agency_name, a.sender, a.time_zone, a.locale;
+    a.name as agency_name, a.sender, a.time_zone, a.locale,
+    -- By language; of the agency whose transaction this is.
+    (
+        select jsonb_object_agg(w.language, jsonb_build_array(w.subject, w.opening, w.closing))
+        from accounts.mail_wordings w where w.agency_id = d.agency_id and w.mail = d.mail
+    ) as wordings;
 
 -- name: close_interrupted
 -- Attempts whose worker ended before they did.
@@ -111,7 +116,3 @@ update mail.deliveries set enqueued_at = $2 where id = any($1::uuid[]) and finis
 -- For the figures: the age of the oldest due delivery tells of trouble whatever the worker says of itself.
 select count(*) as count, min(next_attempt_at) as oldest from mail.deliveries
 where finished_at is null and next_attempt_at <= $1;
-
--- name: wording
--- What the agency words itself; asked in the agency's own transaction.
-select subject, opening, closing from accounts.mail_wordings where agency_id = $1 and mail = $2 and language = $3;
