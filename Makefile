@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up-$(shell cat requirements/dev.txt pyproject.toml | cksum | cut -d' ' -f1)
 TEST_PROCESSES ?= 2
 
-.PHONY: help setup demo test faults lint types docs bench clean
+.PHONY: help setup demo test faults lint types docs translations bench clean
 
 help: ## List these commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(SETUP) ## Set up .venv; then .venv/bin/portico is there
 
@@ -34,12 +34,16 @@ lint: setup ## Check style, the direction of imports, and that generated documen
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m ops.documents --check
+	@$(BIN)/python -m ops.translations --check
 
 types: setup ## Check types
 	@$(BIN)/mypy
 
 docs: setup ## Write the generated documents (docs/EVENTS.md)
 	@$(BIN)/python -m ops.documents
+
+translations: setup ## Bring the catalogues of the e-mails up to date, and say what is not translated
+	@$(BIN)/python -m ops.translations
 
 faults: setup ## Play every fault for long, under load, and print the account of each (about a quarter of an hour)
 	@$(BIN)/python -m tests.faults --long $(FAULTS_ARGS)

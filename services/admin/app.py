@@ -11,7 +11,17 @@ from aiohttp import web
 import shared.db
 from services.admin.api.routes import api_routes
 from services.admin.audit_client import AuditClient
-from services.admin.keys import AUDIT, CREDENTIALS, FACTORS, HASHER, IDENTITY_PROVIDERS, MAILS, SETTINGS, SIGNER
+from services.admin.keys import (
+    AUDIT,
+    CREDENTIALS,
+    FACTORS,
+    HASHER,
+    IDENTITY_PROVIDERS,
+    MAILS,
+    SAMPLES,
+    SETTINGS,
+    SIGNER,
+)
 from services.admin.openid.fetching import new_client
 from services.admin.openid.providers import IdentityProviders
 from services.admin.pages.errors import render_error
@@ -20,6 +30,7 @@ from services.admin.pages.visitors import page_context
 from services.admin.pages.wording import FILTERS
 from services.admin.settings import ISSUER, AdminSettings
 from services.admin.use_cases.credentials import Credentials
+from services.admin.use_cases.mail_wordings import Samples
 from services.admin.use_cases.mails import StaffMails
 from services.admin.use_cases.second_factor import factors_of
 from shared.accounts_service import BOXES, HTTP, SEALER, AccountsService
@@ -28,6 +39,7 @@ from shared.http.application import create_app
 from shared.http.keys import CLOCK, PUBLIC_URL
 from shared.http.openapi import openapi_routes
 from shared.http.pages import setup_pages
+from shared.letters import Letters
 
 _DESCRIPTION: Final = "For staff and the systems that work for them: clients, face sheets, portal logins, staff users."
 
@@ -43,6 +55,7 @@ def create_admin(settings: AdminSettings, *, clock: Clock = system_clock) -> web
     )
     app[SETTINGS] = settings
     AccountsService(settings, ISSUER, "staff").install(app)
+    app[SAMPLES] = Samples(Letters(), settings.portal_url)
     app[MAILS] = StaffMails(app[SEALER], settings.public_url)
     app.cleanup_ctx.extend((_own_parts, _identity_providers))
     setup_pages(

@@ -8,6 +8,7 @@ from services.admin.audit_client import AuditClient
 from services.admin.openid.providers import IdentityProviders
 from services.admin.settings import AdminSettings
 from services.admin.use_cases.credentials import Credentials
+from services.admin.use_cases.mail_wordings import Samples
 from services.admin.use_cases.mails import StaffMails
 from services.admin.visitor import Visitor
 from shared.accounts.agencies import Agency
@@ -16,6 +17,7 @@ from shared.accounts_service import BOXES, FACTORS, GATE, HASHER, KEY_RING, SEAL
 SETTINGS = web.AppKey("settings", AdminSettings)
 CREDENTIALS = web.AppKey("credentials", Credentials)
 MAILS = web.AppKey("mails", StaffMails)
+SAMPLES = web.AppKey("samples", Samples)
 AUDIT = web.AppKey("audit", AuditClient)
 IDENTITY_PROVIDERS = web.AppKey("identity_providers", IdentityProviders)
 
@@ -33,6 +35,7 @@ __all__ = [
     "IDENTITY_PROVIDERS",
     "KEY_RING",
     "MAILS",
+    "SAMPLES",
     "SEALER",
     "SETTINGS",
     "SIGNER",

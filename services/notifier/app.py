@@ -19,7 +19,6 @@ from services.notifier.celery_app import worker_app
 from services.notifier.channel import Pauses
 from services.notifier.delivery import Courier
 from services.notifier.keys import NotifierKeys
-from services.notifier.letters import Letters
 from services.notifier.liveness import Liveness
 from services.notifier.mailer import Mailer, SmtpServer
 from services.notifier.metrics import Attempts, NotifierFigures
@@ -35,6 +34,7 @@ from shared.http.background import background
 from shared.http.metrics import Metrics
 from shared.http.probes import probes
 from shared.http.readiness import Check, NotReady, Phase, Readiness
+from shared.letters import Letters
 from shared.outbox import Work
 from shared.outbox.publisher import Publisher, publishing
 from shared.security.tokens import Signer

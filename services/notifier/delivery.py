@@ -16,10 +16,11 @@ from services.notifier import mailer, store
 from services.notifier.channel import PAUSE, Pauses
 from services.notifier.dkim_signing import DkimSigner
 from services.notifier.headers import UnsafeHeader, safe_address
-from services.notifier.letters import Heading, Letters, Words, on_the_wire
+from services.notifier.letters import Heading, on_the_wire
 from services.notifier.mailer import Answer, Mail
 from services.notifier.servers import Channel, PasswordUnreadable, Servers
 from services.notifier.store import Claim, Known
+from services.notifier.writing import written
 from shared import actors
 from shared.db import Unavailable
 from shared.deliveries.sealing import CannotOpen, Opener
@@ -31,6 +32,7 @@ from shared.events.delivery_catalogue import (
     DeliveryExpired,
     DeliveryFailed,
 )
+from shared.letters import Letters
 from shared.logging import REDACTED
 from shared.outbox import Transaction, Work
 
@@ -195,23 +197,7 @@ class Courier:
         # Fixed by the first attempt that gets as far as the content, whatever the agency's sender is later.
         domain = sender.rpartition("@")[2]
         message_id = claim.message_id if "@" in claim.message_id else f"<{claim.delivery.id}@{domain}>"
-        letter = self._letters.write(
-            claim.delivery.mail,
-            Words(
-                username=claim.context["username"],
-                agency_name=claim.context["agency_name"],
-                portal_url=claim.context.get("portal_url"),
-                staff_url=claim.context.get("staff_url"),
-                secret=secret,
-                expires_at=claim.expires_at,
-                time_zone=claim.time_zone,
-                locale=claim.locale,
-                new_email=claim.context.get("new_email", ""),
-                detail=claim.context.get("detail", ""),
-                happened_at=claim.context.get("happened_at", ""),
-                place=claim.context.get("place", ""),
-            ),
-        )
+        letter = written(self._letters, claim, secret)
         heading = Heading(
             sender=sender,
             sender_name=channel.settings.sender_name or claim.agency_name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -10,6 +10,8 @@ from uuid import UUID
 
 from shared.db import Connection, named_queries
 from shared.events import Subject
+from shared.letters.languages import chosen
+from shared.letters.wording import NO_WORDING, Wording
 
 SQL = named_queries(__package__, "sql/deliveries.sql")
 
@@ -35,6 +37,7 @@ class Known:
 class Claim:
     """A delivery that is ours until ``lease_until``, and its attempt ``number``.
 
+    ``wordings`` is what the agency words itself in this mail, by language.
     ``spent`` counts the earlier attempts that used up one of its tries, ``unknown`` those of unknown outcome;
     ``refused_before`` says that this number was used before, while the channel was refused.
     """
@@ -55,6 +58,18 @@ class Claim:
     spent: int
     unknown: int
     refused_before: bool
+    wordings: Mapping[str, Sequence[str]] | None
+
+    @property
+    def language(self) -> str:
+        """The letter's."""
+        return chosen(self.context.get("language"), self.locale)
+
+    @property
+    def wording(self) -> Wording:
+        """What the agency words itself in it by now."""
+        own = (self.wordings or {}).get(self.language)
+        return Wording(*own) if own else NO_WORDING
 
 
 @dataclass(frozen=True, slots=True)

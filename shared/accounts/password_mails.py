@@ -20,10 +20,11 @@ from shared.security.tokens import new_reference
 _WARNED_FOR: Final = timedelta(days=1)
 
 Attack = Literal["wrong_passwords", "wrong_codes"]
-_IN_WORDS: Final = {
+ATTACKS_IN_WORDS: Final = {
     "wrong_passwords": "Somebody typed a wrong password ten times",
     "wrong_codes": "Somebody typed the right password, and then wrong codes",
 }
+SECOND_STEP_REMOVED: Final = "An admin removed your second step"
 
 
 class PasswordMails(ABC, Generic[P]):
@@ -50,7 +51,9 @@ class PasswordMails(ABC, Generic[P]):
         """Somebody tries to get in; once a day at most (OWASP ASVS 5.0, 6.3.5)."""
         if await deliveries.sent_since(tx.conn, person.id, self.refused_mail, tx.now - _WARNED_FOR) == (None, 0):
             expires_at = tx.now + REPORT_WITHIN
-            await self._with_code(tx, self.refused_mail, person, agency, "report", expires_at, detail=_IN_WORDS[what])
+            await self._with_code(
+                tx, self.refused_mail, person, agency, "report", expires_at, detail=ATTACKS_IN_WORDS[what]
+            )
 
     async def _with_code(
         self,

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from shared.accounts.agencies import Agency
 from shared.accounts.owners import PasswordState, email_waits, password_state
 from shared.db import Connection, named_queries
 from shared.errors import DomainError
+from shared.letters.languages import language_of
 
 SQL = named_queries(__package__, "sql/portal_logins.sql")
 
@@ -44,7 +46,13 @@ class PortalLogin:
     email_unconfirmed_since: datetime | None = None
     # Since when nobody gets in, because its owner said that somebody else had changed the password.
     reported_at: datetime | None = None
+    # Of the e-mails to its owner; None is the agency's own.
+    language: str | None = None
     locked_until: datetime | None = None
+
+    def written_to_in(self, agency: Agency) -> str:
+        """The language of the e-mails to its owner."""
+        return self.language or language_of(agency.locale)
 
     def locked(self, now: datetime) -> bool:
         """Whether somebody, somewhere, is refused at this moment whatever the password."""
@@ -102,6 +110,7 @@ async def insert(conn: Connection, agency_id: UUID, login: PortalLogin) -> None:
         login.temporary_password_expires_at,
         login.credential_due,
         login.created_at,
+        login.language,
     )
     if added is None:
         raise UsernameTaken
@@ -121,6 +130,7 @@ async def update(conn: Connection, login: PortalLogin) -> int:
         login.credential_due,
         login.updated_at,
         login.reported_at,
+        login.language,
     )
     return version
 

@@ -38,6 +38,7 @@ MailName = Literal[
     "login_inactive",
     "new_email",
     "email_test",
+    "wording_test",
 ]
 NOTICES: Final[tuple[MailName, ...]] = (
     "password_changed",
@@ -56,6 +57,7 @@ NOTICES: Final[tuple[MailName, ...]] = (
     "login_inactive",
     "new_email",
     "email_test",
+    "wording_test",
 )
 """They tell what has happened, so nothing that happens later takes them back."""
 DeliveryState = Literal["queued", "sending", "accepted", "failed", "expired", "superseded", "cancelled"]

@@ -9,6 +9,7 @@ from shared.events import (
     passkey_catalogue,
     single_sign_on_catalogue,
     staff_catalogue,
+    wording_catalogue,
 )
 from shared.events.envelope import Actor, ActorKind, Envelope, Subject, from_json
 from shared.events.ids import EventIds, lowest_id_at, time_of
@@ -54,4 +55,5 @@ __all__ = [
     "single_sign_on_catalogue",
     "staff_catalogue",
     "time_of",
+    "wording_catalogue",
 ]

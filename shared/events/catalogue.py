@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,6 +20,7 @@ Proof = Literal["password", "passkey", "single_sign_on"]
 """How somebody showed who they are."""
 Chosen = Literal["first", "own", "reset", "link"]
 """How somebody came to another password: ``link`` is one that staff had sent in place of a temporary password."""
+LANGUAGE_LABEL: Final = "Language of e-mails"
 _END_SUFFIX: dict[str, str] = {
     "signed_out": "",
     "idle": " (no activity)",
@@ -119,10 +120,19 @@ class PortalLoginCreated(Payload):
     representative: bool
     active: bool
     reset_password: bool
+    # As it is called in English; nothing is the agency's own.
+    language: str = ""
 
     @property
     def changed_fields(self) -> Sequence[Change]:
         """The new login's fields under the labels of the Portal Login window."""
+        return (
+            *self._fields,
+            *((Change(field=LANGUAGE_LABEL, new=self.language),) if self.language else ()),
+        )
+
+    @property
+    def _fields(self) -> Sequence[Change]:
         return (
             Change(field="Portal Username", new=self.username),
             Change(field="Portal User Email", new=self.email),

@@ -45,6 +45,8 @@ CONTRACT = {
     "/api/v1/staff/{id}/second-factor/reset": {"post"},
     "/api/v1/sign-in-rules": {"get", "patch"},
     "/api/v1/notices": {"get", "patch"},
+    "/api/v1/email-wordings": {"get", "patch"},
+    "/api/v1/email-wordings/test": {"post"},
     "/api/v1/sessions": {"get", "delete"},
     "/api/v1/sessions/{id}": {"delete"},
     "/api/v1/token/passkey/options": {"post"},

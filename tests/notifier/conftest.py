@@ -16,7 +16,6 @@ import pytest
 from services.notifier.channel import Pauses
 from services.notifier.delivery import Courier
 from services.notifier.dkim_signing import DkimSigner
-from services.notifier.letters import Letters
 from services.notifier.mailer import Mailer, Patience, SmtpServer
 from services.notifier.servers import Servers
 from services.notifier.sweep import Sweep
@@ -27,6 +26,7 @@ from shared.deliveries import store as deliveries
 from shared.deliveries.sealing import Opener, Sealer, new_key_pair
 from shared.deliveries.store import MailName
 from shared.events import Envelope, Subject, from_json
+from shared.letters import Letters
 from shared.mail_reach import Network
 from shared.outbox import Work
 from tests.notifier.smtp import Script, mail_server

@@ -480,7 +480,7 @@ async def test_a_defect_is_written_down_without_what_it_failed_on(post: Post, co
     assert (await post.row(queued))["state"] == "queued"
     assert smtp.connections == 0
     [entry] = [entry for entry in logs if entry["log_level"] == "error"]
-    assert (entry["error"], "services/notifier/letters.py" in entry["where"]) == ("ValueError", True)
+    assert (entry["error"], "shared/letters/rendering.py" in entry["where"]) == ("ValueError", True)
     assert SECRET not in str(logs)
 
 

@@ -18,7 +18,8 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from services.notifier.headers import UnsafeHeader, check_block, safe_address, safe_name
-from services.notifier.letters import COLUMNS, Heading, Letter, Letters, UnknownMail, Words, moment, on_the_wire
+from services.notifier.letters import Heading, on_the_wire
+from shared.letters import COLUMNS, Letter, Letters, UnknownMail, Words, moment
 from tests.notifier.smtp import Caught
 
 EXPIRES = datetime(2026, 11, 27, 14, 30, tzinfo=UTC)

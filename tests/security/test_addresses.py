@@ -8,7 +8,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import pytest
 
-from services.notifier.letters import Letters, Words
+from shared.letters import Letters, Words
 from tests.security.doors import PORTAL_URL, Door, Street
 from tests.security.raw import get, send
 

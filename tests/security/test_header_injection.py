@@ -6,7 +6,8 @@ import email
 import json
 from email import policy
 
-from services.notifier.letters import Heading, Letters, Words, on_the_wire
+from services.notifier.letters import Heading, on_the_wire
+from shared.letters import Letters, Words
 from tests.security.doors import Street
 from tests.security.page_forms import read_page
 from tests.security.raw import get, send

@@ -18,6 +18,7 @@ from services.admin.use_cases import (
     email_tests,
     face_sheets,
     login_mails,
+    mail_wordings,
     notices,
     portal_logins,
     second_factor,
@@ -46,7 +47,9 @@ def use_cases(*modules: ModuleType) -> Iterator[tuple[str, Any]]:
                 yield f"{module.__name__}.{name}", found
 
 
-ADMINS = dict(use_cases(staff_users, sign_in_rules, notices, single_sign_on_settings, email_settings, email_tests))
+ADMINS = dict(
+    use_cases(staff_users, sign_in_rules, notices, single_sign_on_settings, email_settings, email_tests, mail_wordings)
+)
 STAFFS = {**dict(use_cases(attention, documents, face_sheets, login_mails, portal_logins, second_factor)), **ADMINS}
 
 

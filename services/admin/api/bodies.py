@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from services.admin.letter_fields import Language
 from services.admin.use_cases.face_sheets import FaceSheet, FaceSheetChange, NewClient
 from services.admin.use_cases.portal_logins import NewPortalLogin, PortalLoginChange
 from shared.accounts.clients import DynamicFields
@@ -93,6 +94,7 @@ class NewPortalLoginIn(Body):
     active: bool = True
     reset_password: bool = True
     confirm_refused: bool = False
+    language: Language | None = None
 
     def new(self) -> NewPortalLogin:
         """As the use case takes it. Raises InvalidFields unless there is exactly one source of the address."""
@@ -110,20 +112,28 @@ class NewPortalLoginIn(Body):
             active=self.active,
             reset_password=self.reset_password,
             confirm_refused=self.confirm_refused,
+            language=self.language,
         )
 
 
 class PortalLoginPatch(Body):
-    """What is to be changed; with ``reset_password`` a new temporary password, or a link, is mailed."""
+    """What is to be changed; with ``reset_password`` a new temporary password, or a link, is mailed.
+
+    ``language`` null is the agency's own.
+    """
 
     email: Email = optional()
     representative: bool = optional()
     active: bool = optional()
     reset_password: bool = False
+    language: Language | None = optional()
 
     def change(self) -> PortalLoginChange:
         """As the use case takes it."""
-        return PortalLoginChange(**self.changes())
+        changes = self.changes()
+        if "language" in changes:
+            changes["language"] = changes["language"] or ""
+        return PortalLoginChange(**changes)
 
 
 class Resend(Body):
@@ -169,6 +179,7 @@ class PortalLoginOut(Answer):
     ``email_unconfirmed_since`` is when staff put in an address, until its owner confirms it or signs in: for a day no
     reset e-mail goes there.
     ``link_expires_at``: at an agency whose new logins get a link to choose a password, for as long as none was chosen.
+    ``language`` is that of the e-mails, null for the agency's own.
     """
 
     id: UUID
@@ -177,6 +188,7 @@ class PortalLoginOut(Answer):
     email: str
     representative: bool
     active: bool
+    language: str | None
     password_state: PasswordState
     temporary_password_expires_at: Timestamp | None
     link_expires_at: Timestamp | None
@@ -198,6 +210,7 @@ class PortalLoginOut(Answer):
             email=login.email,
             representative=login.representative,
             active=login.active,
+            language=login.language,
             password_state=login.password_state(now),
             temporary_password_expires_at=None if by_link else over_at,
             link_expires_at=over_at if by_link else None,

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from services.admin.api.clients import create_client, get_client, search_clients, update_client
 from services.admin.api.email_settings import get_email_settings, put_email_settings, send_email_test
+from services.admin.api.email_wordings import list_email_wordings, test_email_wording, update_email_wording
 from services.admin.api.notices import get_notices, update_notices
 from services.admin.api.passwords import forgot_password, report, reset_password, set_password
 from services.admin.api.portal_logins import (
@@ -64,6 +65,9 @@ def api_routes() -> list[web.RouteDef]:
         web.patch("/api/v1/sign-in-rules", update_sign_in_rules),
         web.get("/api/v1/notices", get_notices),
         web.patch("/api/v1/notices", update_notices),
+        web.get("/api/v1/email-wordings", list_email_wordings),
+        web.patch("/api/v1/email-wordings", update_email_wording),
+        web.post("/api/v1/email-wordings/test", test_email_wording),
         web.post("/api/v1/password", set_password),
         web.post("/api/v1/password/forgot", forgot_password),
         web.post("/api/v1/password/reset", reset_password),

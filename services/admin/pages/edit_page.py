@@ -119,6 +119,7 @@ def show(request: web.Request, page: EditPage, *, status: int = 200) -> web.Resp
         entry_name=sheet_form.entry_name,
         labels={f.name: f.label for f in sheet_form.fields_of(page.sheet)},
         window_labels=login_form.LABELS,
+        language_choices=login_form.language_choices(page.sheet.agency),
         residence_email=RESIDENCE_EMAIL_FIELD if RESIDENCE_EMAIL_FIELD in page.typed else None,
         portal_url=request.app[CREDENTIALS].portal_address(page.sheet.agency),
         client_url=client_url,

@@ -53,14 +53,20 @@ EMAIL_SETTINGS: Final = Entry(
     "E-mail Settings", "email-settings", "Who e-mails are from, and your own mail server.", Right.MANAGE_AGENCY
 )
 
+EMAIL_WORDING: Final = Entry(
+    "E-mail Wording", "email-wording", "What your e-mails to clients say.", Right.MANAGE_AGENCY
+)
+
 ADMINISTRATION_ENTRIES: Final[tuple[Entry, ...]] = (
     STAFF,
     SIGN_IN_RULES,
     NOTICES,
     EMAIL_SETTINGS,
+    EMAIL_WORDING,
     SINGLE_SIGN_ON,
     SECURITY_LOG,
 )
+
 
 Crumbs = list[tuple[str, str | None]]
 

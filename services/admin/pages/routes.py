@@ -11,6 +11,7 @@ from services.admin.pages import (
     documents,
     editing,
     email_settings,
+    email_wording,
     face_sheet,
     factor_reset,
     login_mails,
@@ -28,7 +29,14 @@ from services.admin.pages import (
     staff_users,
 )
 from services.admin.pages.documents import CHANGES, NO_CASE
-from services.admin.pages.menus import EMAIL_SETTINGS, NOTICES, SECURITY_LOG, SIGN_IN_RULES, SINGLE_SIGN_ON
+from services.admin.pages.menus import (
+    EMAIL_SETTINGS,
+    EMAIL_WORDING,
+    NOTICES,
+    SECURITY_LOG,
+    SIGN_IN_RULES,
+    SINGLE_SIGN_ON,
+)
 from services.admin.pages.passwords import PASSWORD_PAGES
 from services.admin.pages.second_factor import FACTOR_PAGES, SECOND_STEP_PAGES
 from shared.passkey_pages import PAGE as PASSKEYS
@@ -74,6 +82,7 @@ def page_routes() -> list[web.RouteDef]:
         web.get(f"{_SLUG}/{SECURITY_LOG.page}", security_log.show),
         web.post(f"{_SLUG}/{SECURITY_LOG.page}", security_log.search),
         *_email_settings_routes(),
+        *_wording_routes(),
         *_staff_routes(),
         web.get(f"{_SLUG}/face-sheet", searching.show_face_sheet_search),
         web.post(f"{_SLUG}/face-sheet", searching.search_face_sheet),
@@ -119,6 +128,18 @@ def _login_mail_routes() -> list[web.RouteDef]:
         web.post(f"{login}/resend", login_mails.resend),
         web.get(f"{login}/address", login_mails.show_address),
         web.post(f"{login}/address", login_mails.correct_address),
+    ]
+
+
+def _wording_routes() -> list[web.RouteDef]:
+    page = f"{_SLUG}/{EMAIL_WORDING.page}"
+    return [
+        web.get(page, email_wording.show_all),
+        web.get(f"{page}/letter", email_wording.show),
+        web.post(f"{page}/letter", email_wording.save),
+        web.post(f"{page}/test", email_wording.send_test),
+        web.get(f"{page}/preview", email_wording.show_preview),
+        web.post(f"{page}/preview", email_wording.preview),
     ]
 
 

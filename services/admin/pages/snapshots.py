@@ -46,9 +46,13 @@ class Field:
     name: str
     label: str
     box: bool = False
+    # What stored values are called; of a list.
+    names: Mapping[str, str] | None = None
 
     def shown(self, value: str) -> str:
         """A value as people read it."""
+        if self.names is not None:
+            return self.names.get(value, value or "The agency's own")
         if self.box:
             return "Yes" if value else "No"
         return value or "(empty)"

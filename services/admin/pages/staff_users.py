@@ -51,6 +51,7 @@ _MAILS: Final[Mapping[str, str]] = {
     "staff_passkey_changed": "Passkey was added or removed",
     "staff_sign_in_refused": "Somebody tried to sign in",
     "email_test": "Test e-mail",
+    "wording_test": "Test of an e-mail's wording",
 }
 _STATES: Final[Mapping[str, str]] = {
     "queued": "Waiting to be sent",

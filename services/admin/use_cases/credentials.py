@@ -125,7 +125,12 @@ class Credentials:
             mail=mail,
             owner=Subject(client_id=login.client_id, portal_login_id=login.id),
             recipient=recipient,
-            context={"username": login.username, "agency_name": agency.name, **context},
+            context={
+                "username": login.username,
+                "agency_name": agency.name,
+                "language": login.written_to_in(agency),
+                **context,
+            },
             secret=secret,
             expires_at=expires_at,
         )
@@ -147,6 +152,7 @@ class Credentials:
                 # Our own address, whatever the agency's is: the page for the code is there.
                 "portal_url": f"{self._portal_base_url.rstrip('/')}/{agency.slug}/",
                 "agency_name": agency.name,
+                "language": login.written_to_in(agency),
             },
             secret=reference.text,
             expires_at=expires_at,

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import ClassVar, Final, Literal
 
 from services.admin.use_cases.sign_in import subject_of
 from shared.accounts.agencies import Agency
-from shared.accounts.password_mails import PasswordMails
+from shared.accounts.password_mails import SECOND_STEP_REMOVED, PasswordMails
 from shared.accounts.sessions import SessionKind
 from shared.accounts.staff import StaffUser
 from shared.deliveries import store as deliveries
 from shared.deliveries.sealing import Sealer
 from shared.deliveries.store import MailName
+from shared.errors import DomainError
 from shared.events.factor_catalogue import CHANGES_IN_WORDS, FactorChange
+from shared.letters.languages import language_of
+from shared.letters.samples import TEST_MAIL
+from shared.letters.wording import Wording
 from shared.outbox import Transaction
 from shared.security.session_limits import REPORT_WITHIN
 
 TEST_LASTS: Final = timedelta(minutes=15)
 """Whoever waits for a test e-mail does not wait longer. A server that asks to come back later was heard by then."""
+_TEST_WITHIN: Final = timedelta(hours=1)
+
+
+class NoAddress(DomainError):
+    """You have no e-mail address here yet. Ask another admin to put one in."""
 
 
 class StaffMails(PasswordMails[StaffUser]):
@@ -55,7 +65,7 @@ class StaffMails(PasswordMails[StaffUser]):
 
     async def second_factor_reset(self, tx: Transaction, user: StaffUser, agency: Agency) -> None:
         """An admin has removed what is asked for besides the password; with a code to say that nobody asked for it."""
-        expires_at, detail = tx.now + REPORT_WITHIN, "An admin removed your second step"
+        expires_at, detail = tx.now + REPORT_WITHIN, SECOND_STEP_REMOVED
         await self._with_code(tx, "staff_second_factor_changed", user, agency, "report", expires_at, detail=detail)
 
     async def passkey_changed(
@@ -68,6 +78,42 @@ class StaffMails(PasswordMails[StaffUser]):
     async def email_test(self, tx: Transaction, user: StaffUser, agency: Agency) -> None:
         """Whether e-mails of the agency arrive. It carries no secret, and says nothing that is worth keeping."""
         await self._queue(tx, "email_test", user, agency, secret="", expires_at=tx.now + TEST_LASTS)
+
+    async def wording_test(
+        self,
+        tx: Transaction,
+        user: StaffUser,
+        agency: Agency,
+        *,
+        mail: str,
+        language: str,
+        wording: Wording,
+        portal_url: str,
+    ) -> str:
+        """A sample of a letter with the agency's own words, to whoever wrote them; answers the address.
+
+        Raises NoAddress.
+        """
+        if user.email is None:
+            raise NoAddress
+        await deliveries.queue(
+            tx,
+            sealer=self._sealer,
+            mail=TEST_MAIL,
+            owner=subject_of(user),
+            recipient=user.email,
+            context={
+                "letter": mail,
+                "agency_name": agency.name,
+                "portal_url": portal_url,
+                "language": language,
+                "wording": asdict(wording),
+            },
+            # There is nothing in it that has to be sealed.
+            secret="",
+            expires_at=tx.now + _TEST_WITHIN,
+        )
+        return user.email
 
     async def _queue(
         self,
@@ -92,6 +138,7 @@ class StaffMails(PasswordMails[StaffUser]):
                 "username": person.username,
                 "staff_url": f"{self._base_url}/{agency.slug}/",
                 "agency_name": agency.name,
+                "language": language_of(agency.locale),
                 **({"detail": detail} if detail else {}),
             },
             secret=secret,

@@ -9,6 +9,7 @@ from uuid import UUID
 from services.admin.use_cases import email_changes, login_notices
 from services.admin.use_cases.credentials import Credentials, lost_with
 from shared.accounts import access, agencies, clients, portal_logins, second_factors, sessions, sign_in_budgets
+from shared.accounts.agencies import Agency
 from shared.accounts.clients import Client
 from shared.accounts.field_blocks import CURRENT_RESIDENCE, RESIDENCE_EMAIL
 from shared.accounts.portal_logins import PortalLogin
@@ -16,7 +17,8 @@ from shared.actors import Actor
 from shared.deliveries import store as deliveries
 from shared.errors import Changed, DomainError, FieldError, InvalidFields, NotFound
 from shared.events import Change, Subject
-from shared.events.catalogue import PortalLoginCreated, PortalLoginUnlocked, PortalLoginUpdated, yes_no
+from shared.events.catalogue import LANGUAGE_LABEL, PortalLoginCreated, PortalLoginUnlocked, PortalLoginUpdated, yes_no
+from shared.letters.languages import LANGUAGES
 from shared.outbox import Transaction, Work
 from shared.rights import Right, needs
 
@@ -47,16 +49,19 @@ class NewPortalLogin:
     active: bool = True
     reset_password: bool = True
     confirm_refused: bool = False
+    # Of the e-mails; None is the agency's own.
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PortalLoginChange:
-    """What is to be changed; None stays as it is."""
+    """What is to be changed; None stays as it is. The language ``""`` is the agency's own."""
 
     email: str | None = None
     representative: bool | None = None
     active: bool | None = None
     reset_password: bool = False
+    language: str | None = None
 
 
 @needs(Right.MANAGE_PORTAL_LOGINS)
@@ -88,6 +93,7 @@ async def create(
                 representative=login.representative,
                 active=login.active,
                 reset_password=new.reset_password,
+                language=LANGUAGES[login.language] if login.language else "",
             ),
             Subject(client_id=client.id, portal_login_id=login.id),
         )
@@ -116,6 +122,7 @@ def _drafted(tx: Transaction, client: Client, new: NewPortalLogin) -> PortalLogi
         version=1,
         created_at=tx.now,
         updated_at=tx.now,
+        language=new.language,
     )
 
 
@@ -167,7 +174,7 @@ async def update(
         if after == before:
             return before
         by_link = given is not None and agency.link_for_new_logins
-        after = await _write(tx, before, after, given=given is not None, by_link=by_link)
+        after = await _write(tx, agency, before, after, given=given is not None, by_link=by_link)
         if before.email != after.email:
             await email_changes.tell_the_old_address(tx, credentials, before=before, after=after, agency=agency)
         await login_notices.tell(
@@ -184,6 +191,7 @@ def _changed(login: PortalLogin, change: PortalLoginChange) -> PortalLogin:
         email=login.email if change.email is None else change.email,
         representative=login.representative if change.representative is None else change.representative,
         active=login.active if change.active is None else change.active,
+        language=login.language if change.language is None else change.language or None,
     )
 
 
@@ -219,7 +227,7 @@ def _without_credential(login: PortalLogin) -> PortalLogin:
 
 
 async def _write(
-    tx: Transaction, before: PortalLogin, after: PortalLogin, *, given: bool, by_link: bool
+    tx: Transaction, agency: Agency, before: PortalLogin, after: PortalLogin, *, given: bool, by_link: bool
 ) -> PortalLogin:
     taken = after.temporary_password_hash != before.temporary_password_hash
     password_updated = given or taken or (after.credential_due and not before.credential_due)
@@ -231,7 +239,7 @@ async def _write(
     await tx.append(
         PortalLoginUpdated(
             username=after.username,
-            changes=_differences(before, after),
+            changes=_differences(agency, before, after),
             password_updated=password_updated,
             by_link=by_link,
         ),
@@ -314,10 +322,16 @@ async def end_sessions(tx: Transaction, login: PortalLogin) -> None:
     await access.end_all(tx, "portal", login.username, subject)
 
 
-def _differences(before: PortalLogin, after: PortalLogin) -> tuple[Change, ...]:
+def _differences(agency: Agency, before: PortalLogin, after: PortalLogin) -> tuple[Change, ...]:
     pairs = (
         ("Portal User Email", before.email, after.email),
         ("Representative", yes_no(before.representative), yes_no(after.representative)),
         ("Active", yes_no(before.active), yes_no(after.active)),
+        (LANGUAGE_LABEL, _language(agency, before), _language(agency, after)),
     )
     return tuple(Change(field=field, old=old, new=new) for field, old, new in pairs if old != new)
+
+
+def _language(agency: Agency, login: PortalLogin) -> str:
+    name = LANGUAGES.get(login.written_to_in(agency), login.language or "")
+    return name if login.language else f"{name} (the agency's own)"

@@ -17,7 +17,12 @@ where d.id = $1 and a.id = d.agency_id and d.finished_at is null
             and (t.outcome is null or t.outcome in ('deferred', 'unknown', 'interrupted', 'error'))
     ) < $5
 returning d.attempts as number, d.recipient, d.context, d.sealed_secret, d.sealed_for, d.message_id, d.expires_at,
-    a.name as agency_name, a.sender, a.time_zone, a.locale;
+    a.name as agency_name, a.sender, a.time_zone, a.locale,
+    -- By language; of the agency whose transaction this is.
+    (
+        select jsonb_object_agg(w.language, jsonb_build_array(w.subject, w.opening, w.closing))
+        from accounts.mail_wordings w where w.agency_id = d.agency_id and w.mail = d.mail
+    ) as wordings;
 
 -- name: close_interrupted
 -- Attempts whose worker ended before they did.

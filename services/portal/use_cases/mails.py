@@ -101,6 +101,7 @@ class Mails(PasswordMails[PortalLogin]):
                 # Always our own: an agency's own address may be a page elsewhere, which has no page for codes below it.
                 "portal_url": f"{self._base_url}/{agency.slug}/",
                 "agency_name": agency.name,
+                "language": person.written_to_in(agency),
                 **({"detail": detail} if detail else {}),
                 **(further or {}),
             },
