@@ -150,6 +150,7 @@ def _courier(settings: NotifierSettings, work: Work, opener: Opener, metrics: Me
         lease=settings.lease,
         jitter=random.random,
         observe=Attempts(metrics.registry),
+        return_paths=settings.return_paths(),
     )
 
 

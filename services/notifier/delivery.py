@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 
-from services.notifier import mailer, store
+from services.notifier import mailer, returns, store
 from services.notifier.channel import PAUSE, Pauses
 from services.notifier.headers import UnsafeHeader, safe_address
 from services.notifier.letters import Heading, Letters, Words, on_the_wire
@@ -20,6 +20,8 @@ from services.notifier.mailer import Answer, Mail, Mailer
 from services.notifier.store import Claim, Known
 from shared import actors
 from shared.db import Unavailable
+from shared.deliveries.bounces import BOUNCED
+from shared.deliveries.return_paths import ReturnPaths
 from shared.deliveries.sealing import CannotOpen, Opener
 from shared.events import Payload
 from shared.events.delivery_catalogue import (
@@ -64,11 +66,19 @@ class Attempt:
     about_sender: bool = False
     # Nothing that could change by waiting.
     final: bool = False
+    about_recipient: bool = False
 
     @classmethod
     def of(cls, answer: Answer) -> Attempt:
         """The mail server's answer."""
-        return cls(answer.outcome, answer.code, answer.reply, answer.about_sender, final=answer.outcome == "refused")
+        return cls(
+            answer.outcome,
+            answer.code,
+            answer.reply,
+            answer.about_sender,
+            final=answer.outcome == "refused",
+            about_recipient=answer.about_recipient,
+        )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -93,10 +103,12 @@ class Courier:
         lease: timedelta,
         jitter: Callable[[], float],
         observe: Callable[[str, str], None] = lambda mail, outcome: None,
+        return_paths: ReturnPaths | None = None,
     ) -> None:
         """``sender`` writes for agencies that name no sender of their own; ``lease``: how long a worker may be silent.
 
-        ``jitter`` gives numbers from 0 to 1; ``observe`` is told of each attempt's mail and outcome.
+        ``jitter`` gives numbers from 0 to 1; ``observe`` is told of each attempt's mail and outcome. Without
+        ``return_paths`` mails go back to their sender.
         """
         self._work = work
         self._mailer = mailer
@@ -107,6 +119,7 @@ class Courier:
         self._lease = lease
         self._jitter = jitter
         self._observe = observe
+        self._return_paths = return_paths
 
     async def deliver(self, delivery_id: UUID) -> None:
         """Send the e-mail of this id, if it is to be sent now. Raises what the database driver raises."""
@@ -137,6 +150,9 @@ class Courier:
     async def _claim(self, known: Known) -> Claim | None:
         async with self._work.transaction(actors.system(known.agency_id, PART)) as tx:
             now = tx.now
+            if await returns.end_bounced(tx, known):
+                log.info("delivery ended unsent", delivery_id=known.id, state="failed", reason=BOUNCED)
+                return None
             claim = await store.claim(
                 tx.conn, known, now=now, due=now + _CLOCKS_DIFFER, lease_until=now + self._lease, tries=TRIES
             )
@@ -196,7 +212,8 @@ class Courier:
             message_id=message_id,
             written_at=self._work.clock(),
         )
-        return _Prepared(Mail(sender, claim.recipient, on_the_wire(letter, heading)), message_id, secret)
+        goes_back_to = self._return_paths.of(claim.delivery.id) if self._return_paths else sender
+        return _Prepared(Mail(goes_back_to, claim.recipient, on_the_wire(letter, heading)), message_id, secret)
 
     def _sender_of(self, claim: Claim) -> str:
         if claim.sender is None:
@@ -259,6 +276,10 @@ class Courier:
                 payload = None
         if changed and payload is not None:
             await tx.append(payload, known.subject)
+        if attempt.outcome == "refused":
+            await returns.record_refusal(
+                tx, claim, code=attempt.code, reply=attempt.reply, about_recipient=attempt.about_recipient
+            )
 
     async def _try_later(self, tx: Transaction, claim: Claim, attempt: Attempt) -> bool:
         if attempt.outcome == "channel_refused":

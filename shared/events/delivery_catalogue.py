@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
 from uuid import UUID
 
-from shared.events.registry import Payload, event
+from shared.events.registry import ChangeWording, Payload, event
 
 
 class _DeliveryPayload(Payload):
@@ -57,3 +58,24 @@ class DeliveryCancelled(_DeliveryPayload):
     """An e-mail was taken out of the queue: the login was made inactive, or the agency's contract ended."""
 
     reason: str
+
+
+@event("delivery.bounced")
+class DeliveryBounced(_DeliveryPayload):
+    """An e-mail came back, or its reader called it spam.
+
+    After ``hard`` and ``complaint`` no more is sent to the address. ``code`` is an enhanced status code (RFC 3463).
+    """
+
+    kind: Literal["hard", "soft", "complaint", "unknown"]
+    code: str | None
+
+
+@event(
+    "portal_login.email_cleared",
+    change=ChangeWording("Portal Login", "E-mails are sent again to the address of Portal Login {username}."),
+)
+class PortalLoginEmailCleared(Payload):
+    """Staff said that the address of a portal login works, after e-mails to it had come back."""
+
+    username: str

@@ -21,6 +21,7 @@ from shared.accounts.agencies import Agency
 from shared.actors import system
 from shared.db import Pool
 from shared.deliveries import store as deliveries
+from shared.deliveries.return_paths import ReturnPaths
 from shared.deliveries.sealing import Opener, Sealer, new_key_pair
 from shared.deliveries.store import MailName
 from shared.events import Envelope, Subject, from_json
@@ -194,6 +195,7 @@ class MakeCourier:
     patience: Patience = field(default_factory=lambda: Patience(until_content=1.0, after_content=0.5))
     observed: list[tuple[str, str]] = field(default_factory=list)
     opener: Opener | None = None
+    return_paths: ReturnPaths | None = None
 
     def __call__(self, script: Script, *, private_key: str | None = None, pauses: Pauses | None = None) -> Courier:
         return Courier(
@@ -211,6 +213,7 @@ class MakeCourier:
             lease=self.lease,
             jitter=lambda: self.jitter,
             observe=lambda mail, outcome: self.observed.append((mail, outcome)),
+            return_paths=self.return_paths,
         )
 
 
