@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,9 @@ SQL = named_queries(__package__, "sql/bounces.sql")
 BOUNCED: Final = "bounced"
 """The outcome of a delivery that ended because its address is flagged."""
 LONGEST_REPLY: Final = 500
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_LINK = re.compile(r"https?:\S+", re.IGNORECASE)
 
 Source = Literal["report", "provider", "server"]
 Taken = Literal["recorded", "known", "not_ours"]
@@ -120,7 +124,7 @@ def _subject(row: asyncpg.Record) -> Subject:
 
 async def record(tx: Transaction, sent: Sent, bounce: Bounce) -> bool:
     """Write it down; false when the same was known. After a hard one or a complaint nothing more is sent there."""
-    reply, at = bounce.reply[:LONGEST_REPLY], min(bounce.at, tx.now)
+    reply, at = _clean(bounce.reply), min(bounce.at, tx.now)
     new = await tx.conn.fetchval(
         SQL["insert"],
         tx.new_id(),
@@ -145,6 +149,12 @@ async def record(tx: Transaction, sent: Sent, bounce: Bounce) -> bool:
         if flagged is not None:
             await _end_waiting(tx, sent.recipient)
     return True
+
+
+def _clean(reply: str) -> str:
+    """One line that can be stored and shown. Filters quote what they did not like: our links hold codes."""
+    text = _LINK.sub("(link)", reply.encode("utf-8", "replace").decode())
+    return " ".join(_UNPRINTABLE.sub(" ", text).split())[:LONGEST_REPLY]
 
 
 async def _end_waiting(tx: Transaction, address: str) -> None:
@@ -184,4 +194,13 @@ async def of_deliveries(conn: Connection, delivery_ids: Sequence[UUID]) -> Mappi
     found: dict[UUID, list[Returned]] = {}
     for row in await conn.fetch(SQL["of_deliveries"], list(delivery_ids)):
         found.setdefault(row["delivery_id"], []).append(Returned(**row))
+    return found
+
+
+async def latest_of(conn: Connection, login_ids: Sequence[UUID]) -> Mapping[UUID, Returned]:
+    """Of logins whose latest e-mail came back, and the next one may arrive: what was said."""
+    found = {}
+    for row in await conn.fetch(SQL["latest_of"], list(login_ids)):
+        told = {name: value for name, value in row.items() if name != "portal_login_id"}
+        found[row["portal_login_id"]] = Returned(**told)
     return found

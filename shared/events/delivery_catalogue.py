@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 from uuid import UUID
 
-from shared.events.registry import ChangeWording, Payload, event
+from shared.events.registry import ActivityWording, ChangeWording, Payload, SecurityWording, event
 
 
 class _DeliveryPayload(Payload):
@@ -73,9 +73,25 @@ class DeliveryBounced(_DeliveryPayload):
 
 @event(
     "portal_login.email_cleared",
+    activity=ActivityWording("Profile Updated", "E-mails to Portal Login {username} are sent again by {actor}"),
     change=ChangeWording("Portal Login", "E-mails are sent again to the address of Portal Login {username}."),
+    security=SecurityWording(
+        "Portal E-mail Tried Again", "{actor} said that the e-mail address of {username} works again."
+    ),
 )
 class PortalLoginEmailCleared(Payload):
     """Staff said that the address of a portal login works, after e-mails to it had come back."""
+
+    username: str
+
+
+@event(
+    "staff.email_cleared",
+    security=SecurityWording(
+        "Staff E-mail Tried Again", "{actor} sent an e-mail to {username}, whose e-mails had come back."
+    ),
+)
+class StaffEmailCleared(Payload):
+    """An agency admin sent an invitation to a staff user's address, after e-mails to it had come back."""
 
     username: str

@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 
 from services.admin.use_cases import (
+    addresses,
     documents,
     face_sheets,
     portal_logins,
@@ -42,7 +43,7 @@ def use_cases(*modules: ModuleType) -> Iterator[tuple[str, Any]]:
 
 
 ADMINS = dict(use_cases(staff_users, sign_in_rules, single_sign_on_settings))
-STAFFS = {**dict(use_cases(documents, face_sheets, portal_logins, second_factor)), **ADMINS}
+STAFFS = {**dict(use_cases(addresses, documents, face_sheets, portal_logins, second_factor)), **ADMINS}
 
 
 def test_the_walk_finds_the_use_cases() -> None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from shared.accounts import sessions
 from shared.accounts.agencies import Agency
 from shared.accounts.portal_logins import PortalLogin
+from shared.deliveries import bounces
 from shared.deliveries import store as deliveries
 from shared.deliveries.sealing import Sealer
 from shared.deliveries.store import MailName
@@ -51,10 +52,11 @@ class Credentials:
         )
 
     async def mail(self, tx: Transaction, login: PortalLogin, password: TemporaryPassword, agency: Agency) -> None:
-        """Put the e-mail with it into the queue."""
+        """Put the e-mail with it into the queue. Raises EmailComesBack."""
         expires_at = login.temporary_password_expires_at
         if expires_at is None:
             raise ValueError("the login has no temporary password")
+        await bounces.require_works(tx, login.email)
         context = {"portal_url": agency.portal_address(self._portal_base_url)}
         await self._queue(
             tx, "temporary_password", login, login.email, agency, context, secret=password.secret, expires_at=expires_at

@@ -43,3 +43,13 @@ returning address;
 -- name: of_deliveries
 -- What came back of these, in order.
 select delivery_id, kind, code, reply, at from mail.bounces where delivery_id = any($1::uuid[]) order by id;
+
+-- name: latest_of
+-- What to say of logins whose latest e-mail came back, without their address being given up.
+select d.portal_login_id, d.id as delivery_id, b.kind, b.code, b.reply, b.at
+from unnest($1::uuid[]) as login (id)
+cross join lateral (
+    select id, portal_login_id from mail.deliveries where portal_login_id = login.id order by id desc limit 1
+) as d
+join mail.bounces b on b.delivery_id = d.id
+where b.kind in ('soft', 'unknown') order by b.id;
