@@ -149,9 +149,10 @@ class ImapMailbox:
     def close(self) -> None:
         """Remove what was moved, and sign out."""
         if self._server is not None:
-            with suppress(imaplib.IMAP4.error, OSError):
-                self._server.expunge()
-                self._server.logout()
+            for farewell in (self._server.expunge, self._server.logout, self._server.shutdown):
+                # Each says no where the sign-in was refused, or the connection is lost.
+                with suppress(imaplib.IMAP4.error, OSError):
+                    farewell()
             self._server = None
 
     def waiting(self) -> Sequence[str]:

@@ -6,7 +6,7 @@ import asyncio
 import re
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 USERNAME, PASSWORD = "bounces@portico.example", "mailbox-pass-7"
@@ -78,6 +78,8 @@ async def imap_server(tls: ssl.SSLContext) -> AsyncIterator[Account]:
             writer.write(before + f"{tag} {last} is what I say\r\n".encode())
             await writer.drain()
         writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     account.port = server.sockets[0].getsockname()[1]
