@@ -67,7 +67,7 @@ async def test_the_face_sheet_and_the_api_say_that_e_mails_come_back(
     assert await post.comes_back(reply="550 5.1.1 <cmalek@example.com>: <b>User</b> unknown") == "recorded"
     page = await browser.get(f"clients/{town.client.id}")
     assert "cmalek@example.com e-mails come back" in page.words
-    assert "E-mails to cmalek@example.com come back, since 3/2/2026" in page.words
+    assert "E-mails to cmalek@example.com have come back since 3/2/2026" in page.words
     assert "There is no mailbox with this address. Nothing is sent there any more." in page.words
     assert "<b>User</b>" not in page.text
     assert "<b>User</b> unknown" in page.words

@@ -86,7 +86,7 @@ class MailEventIn(Body):
 class MailEventsIn(Body):
     """Up to a hundred of them."""
 
-    events: Annotated[tuple[MailEventIn, ...], Field(min_length=1, max_length=MOST_EVENTS)]
+    events: Annotated[tuple[MailEventIn, ...], Field(max_length=MOST_EVENTS)]
 
 
 class MailEventsTaken(Answer):
