@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from services.admin.keys import WORK
+from shared.deliveries import bounces
 from shared.deliveries.bounces import Taken
 from shared.outbox import Work
 from tests.admin.conftest import Api, Browser, Town, invited
@@ -239,3 +240,17 @@ async def test_another_invitation_is_a_try_of_an_address_of_staff(boss: Api, tow
     assert answer.status == 200
     assert await town.rows("select 1 from mail.bounced_addresses where lifted_at is null") == []
     assert ("staff.email_cleared", {"username": "nora"}) in await town.events()
+
+
+async def test_what_came_back_is_found_by_e_mail(api: Api, town: Town, post: Post) -> None:
+    await api.login(town.client)
+    delivery = await post.latest()
+    await post.comes_back(kind="soft", code="4.4.1", reply="timed out")
+    await post.comes_back()
+    async with post.work.pool.transaction(town.agency.id) as conn:
+        found = await bounces.of_deliveries(conn, [delivery, UUID(int=7)])
+    assert [(one.kind, one.code, one.reply) for one in found[delivery]] == [
+        ("soft", "4.4.1", "timed out"),
+        ("hard", "5.1.1", "550 5.1.1 User unknown"),
+    ]
+    assert list(found) == [delivery]
