@@ -7,6 +7,7 @@ import sys
 import typer
 
 from ops.audit import cli as audit
+from ops.bounces.cli import bounces
 from ops.deadletters import cli as deadletters
 from ops.importing import cli as importing
 from ops.keys import cli as keys
@@ -18,7 +19,7 @@ from ops.single_sign_on import single_sign_on
 from ops.status.cli import status
 from ops.up import up
 
-COMMANDS = (up, migrate, status, single_sign_on)
+COMMANDS = (up, migrate, status, single_sign_on, bounces)
 """Functions that are a command by themselves."""
 
 GROUPS: tuple[tuple[str, typer.Typer], ...] = (

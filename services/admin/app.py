@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 import shared.db
-from services.admin.api.routes import api_routes
+from services.admin.api.routes import api_routes, mail_event_routes
 from services.admin.audit_client import AuditClient
 from services.admin.keys import (
     AUDIT,
@@ -65,7 +65,8 @@ def create_admin(settings: AdminSettings, *, clock: Clock = system_clock) -> web
         static=[("services.admin", "static")],
         context=page_context,
     )
-    app.add_routes([*openapi_routes("Portico admin", "1", _DESCRIPTION), *api_routes(), *page_routes()])
+    told = mail_event_routes() if settings.mail_events_secret else []
+    app.add_routes([*openapi_routes("Portico admin", "1", _DESCRIPTION), *api_routes(), *told, *page_routes()])
     return app
 
 

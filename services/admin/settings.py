@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from shared.accounts_service import AccountsServiceSettings
 from shared.settings import BaseUrl, Networks
 
@@ -18,3 +22,5 @@ class AdminSettings(AccountsServiceSettings):
     portal_url: BaseUrl
     # Where agencies' own mail servers may be besides public addresses, as the notifier is told.
     smtp_allowed_networks: Networks = ()
+    # What the mail provider signs with when it tells of returned e-mails; without it there is no address for that.
+    mail_events_secret: Annotated[str | None, Field(min_length=32, max_length=500)] = Field(default=None, repr=False)

@@ -163,6 +163,7 @@ def _courier(settings: NotifierSettings, work: Work, opener: Opener, servers: Se
         jitter=random.random,
         observe=Attempts(metrics.registry),
         dkim=settings.dkim,
+        return_paths=settings.return_paths(),
     )
 
 

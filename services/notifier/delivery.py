@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 
-from services.notifier import mailer, store
+from services.notifier import mailer, returns, store
 from services.notifier.channel import PAUSE, Pauses
 from services.notifier.dkim_signing import DkimSigner
 from services.notifier.headers import UnsafeHeader, safe_address
@@ -23,6 +23,8 @@ from services.notifier.store import Claim, Known
 from services.notifier.writing import written
 from shared import actors
 from shared.db import Unavailable
+from shared.deliveries.bounces import BOUNCED
+from shared.deliveries.return_paths import ReturnPaths
 from shared.deliveries.sealing import CannotOpen, Opener
 from shared.events import Payload
 from shared.events.delivery_catalogue import (
@@ -73,11 +75,19 @@ class Attempt:
     about_sender: bool = False
     # Nothing that could change by waiting.
     final: bool = False
+    about_recipient: bool = False
 
     @classmethod
     def of(cls, answer: Answer) -> Attempt:
         """The mail server's answer."""
-        return cls(answer.outcome, answer.code, answer.reply, answer.about_sender, final=answer.outcome == "refused")
+        return cls(
+            answer.outcome,
+            answer.code,
+            answer.reply,
+            answer.about_sender,
+            final=answer.outcome == "refused",
+            about_recipient=answer.about_recipient,
+        )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -103,10 +113,12 @@ class Courier:
         jitter: Callable[[], float],
         observe: Callable[[str, str], None] = lambda mail, outcome: None,
         dkim: DkimSigner | None = None,
+        return_paths: ReturnPaths | None = None,
     ) -> None:
         """``sender`` writes for agencies that name no sender of their own; ``lease``: how long a worker may be silent.
 
-        ``jitter`` gives numbers from 0 to 1; ``observe`` is told of each attempt's mail and outcome.
+        ``jitter`` gives numbers from 0 to 1; ``observe`` is told of each attempt's mail and outcome. Without
+        ``return_paths`` mails go back to their sender.
         """
         self._work = work
         self._servers = servers
@@ -118,6 +130,7 @@ class Courier:
         self._jitter = jitter
         self._observe = observe
         self._dkim = dkim
+        self._return_paths = return_paths
 
     async def deliver(self, delivery_id: UUID) -> None:
         """Send the e-mail of this id, if it is to be sent now. Raises what the database driver raises."""
@@ -151,6 +164,9 @@ class Courier:
     async def _claim(self, known: Known) -> Claim | None:
         async with self._work.transaction(actors.system(known.agency_id, PART)) as tx:
             now = tx.now
+            if await returns.end_bounced(tx, known):
+                log.info("delivery ended unsent", delivery_id=known.id, state="failed", reason=BOUNCED)
+                return None
             claim = await store.claim(
                 tx.conn, known, now=now, due=now + _CLOCKS_DIFFER, lease_until=now + self._lease, tries=TRIES
             )
@@ -209,7 +225,13 @@ class Courier:
         content = on_the_wire(letter, heading)
         if self._dkim is not None:
             content = self._dkim.sign(sender, content, heading.written_at)
-        return _Prepared(Mail(sender, claim.recipient, content), message_id, secret)
+        return _Prepared(Mail(self._goes_back_to(claim, channel, sender), claim.recipient, content), message_id, secret)
+
+    def _goes_back_to(self, claim: Claim, channel: Channel, sender: str) -> str:
+        """An agency's own server takes mails from the agency's own addresses only: there they go back to the sender."""
+        if self._return_paths is None or channel.own_server:
+            return sender
+        return self._return_paths.of(claim.delivery.id)
 
     def _sender_of(self, claim: Claim, channel: Channel) -> str:
         """The address that the agency's admins chose, or operators for it, or the system's."""
@@ -274,6 +296,10 @@ class Courier:
                 payload = None
         if changed and payload is not None:
             await tx.append(payload, known.subject)
+        if attempt.outcome == "refused":
+            await returns.record_refusal(
+                tx, claim, code=attempt.code, reply=attempt.reply, about_recipient=attempt.about_recipient
+            )
 
     async def _try_later(self, tx: Transaction, claim: Claim, attempt: Attempt) -> bool:
         if attempt.outcome == "channel_refused":

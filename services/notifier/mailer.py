@@ -11,7 +11,7 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
@@ -77,13 +77,15 @@ class Mail:
 class Answer:
     """What became of an attempt. ``reply`` is what the mail server said, or a sentence of ours about it.
 
-    ``about_sender``: a ``channel_refused`` that holds for this sender only.
+    ``about_sender``: a ``channel_refused`` that holds for this sender only. ``about_recipient``: a ``refused`` that
+    came before anything of the content was said.
     """
 
     outcome: Outcome
     code: int | None = None
     reply: str = ""
     about_sender: bool = False
+    about_recipient: bool = False
 
 
 class _Ended(Exception):
@@ -194,8 +196,10 @@ class Mailer:
 
     async def _address(self, smtp: SMTP, mail: Mail) -> None:
         with _step(refused="channel_refused", about_sender=True):
-            await smtp.mail(mail.sender)
-        with _step(refused="refused"):
+            # What comes back then has no content (RFC 3461, 4.3): mailboxes for returned mail are read by many.
+            options = ["RET=HDRS"] if smtp.supports_extension("dsn") else []
+            await smtp.mail(mail.sender, options=options)
+        with _step(refused="refused", about_recipient=True):
             await smtp.rcpt(mail.recipient)
 
     async def _announce(self, smtp: SMTP) -> None:
@@ -232,14 +236,13 @@ class Mailer:
 
 
 @contextmanager
-def _step(*, refused: Outcome, about_sender: bool = False) -> Iterator[None]:
+def _step(*, refused: Outcome, about_sender: bool = False, about_recipient: bool = False) -> Iterator[None]:
     """A step in which the server judges this mail."""
     try:
         yield
     except SMTPResponseException as error:
-        raise _Ended(
-            _judged(error.code, error.message, refused=refused, otherwise="unreachable", about_sender=about_sender)
-        ) from None
+        answer = _judged(error.code, error.message, refused=refused, otherwise="unreachable", about_sender=about_sender)
+        raise _Ended(replace(answer, about_recipient=about_recipient and answer.outcome == refused)) from None
     except (SMTPException, OSError):
         raise _Ended(Answer("unreachable", None, "The connection to the mail server was lost.")) from None
 

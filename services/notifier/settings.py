@@ -6,15 +6,16 @@ import ssl
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Any, Final, Self, get_args
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from services.notifier.dkim_signing import DkimSigner, WeakKey
 from services.notifier.headers import UnsafeHeader, safe_address
 from services.notifier.mailer import Patience, SmtpServer
 from shared.accounts.email_settings import Security
+from shared.deliveries.return_paths import LONGEST_MAILBOX, SHORTEST_KEY, ReturnPaths, ReturnTokens
 from shared.outbox.reconcile import ASK_AFTER
 from shared.security.key_settings import SealingPrivateKey, SigningKey
 from shared.settings import BaseUrl, Networks, PostgresUrl, ProcessSettings, RedisUrl, wrong
@@ -74,6 +75,33 @@ def _dkim_key(value: str | None) -> str | None:
     return value
 
 
+def _bounce_address(value: str | None) -> str | None:
+    if value is None:
+        return None
+    address = _address(value)
+    if len(address.partition("@")[0]) > LONGEST_MAILBOX:
+        raise wrong(f"must have at most {LONGEST_MAILBOX} characters before the @: a token comes after them")
+    return address
+
+
+def _bounce_domain(value: str | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        return safe_address(f"bounce@{value.strip()}").partition("@")[2]
+    except UnsafeHeader:
+        raise wrong("must be a domain such as bounces.portico.example") from None
+
+
+def _bounce_key(value: str | None) -> str | None:
+    if value is not None:
+        try:
+            ReturnTokens(value)
+        except ValueError:
+            raise wrong(f"must be one or more keys of at least {SHORTEST_KEY} characters, apart by spaces") from None
+    return value
+
+
 class NotifierSettings(ProcessSettings):
     """The notifier's settings; each secret ``X`` may come from the file that ``X_FILE`` names."""
 
@@ -98,6 +126,12 @@ class NotifierSettings(ProcessSettings):
     dkim_key: Annotated[str | None, AfterValidator(_dkim_key), Field(repr=False)] = None
     # Where agencies' own mail servers may be besides public addresses, on any port: only what operators put here.
     smtp_allowed_networks: Networks = ()
+    # Where mails go back to: an address of which each mail has its own, with a token after a "+". Without it, or with
+    # neither, to the sender. A domain alone stands for bounce@ there.
+    bounce_address: Annotated[str | None, AfterValidator(_bounce_address)] = None
+    bounce_domain: Annotated[str | None, AfterValidator(_bounce_domain)] = None
+    # What the tokens are made with; `portico bounces` is told the same. Several while they change, the new one first.
+    bounce_key: Annotated[str | None, AfterValidator(_bounce_key)] = Field(default=None, repr=False)
     # Mails that are handed over at once.
     worker_threads: int = Field(default=4, ge=1, le=64)
     # How long a worker may be silent before another one takes its delivery.
@@ -163,6 +197,21 @@ class NotifierSettings(ProcessSettings):
     def patience(self) -> Patience:
         """Within the lease: it is taken anew just before the content, so each part must fit into one by itself."""
         return Patience(until_content=self.lease_seconds * 0.4, after_content=self.lease_seconds * 0.8)
+
+    @model_validator(mode="after")
+    def _bounces_are_whole(self) -> Self:
+        if self.bounce_address and self.bounce_domain:
+            raise ValueError("BOUNCE_ADDRESS and BOUNCE_DOMAIN are both set: one of them says where mails go back to")
+        if (self.bounce_address or self.bounce_domain) and self.bounce_key is None:
+            raise ValueError("BOUNCE_KEY is not set (nor is BOUNCE_KEY_FILE): return addresses are made with it")
+        return self
+
+    def return_paths(self) -> ReturnPaths | None:
+        """Where each mail goes back to; None: to its sender."""
+        address = self.bounce_address or (f"bounce@{self.bounce_domain}" if self.bounce_domain else None)
+        if address is None or self.bounce_key is None:
+            return None
+        return ReturnPaths(address, ReturnTokens(self.bounce_key))
 
     def tls_context(self) -> ssl.SSLContext:
         """Checks certificates and names against the system's authorities and those of SMTP_CA."""

@@ -162,3 +162,8 @@ async def waiting(conn: Connection, *, now: datetime) -> tuple[int, datetime | N
     """How many deliveries are due, and since when the first of them is."""
     row = await conn.fetchrow(SQL["waiting"], now)
     return (row["count"], row["oldest"]) if row else (0, None)
+
+
+async def close_interrupted(conn: Connection, delivery_id: UUID, number: int, *, now: datetime) -> None:
+    """Write down of attempts up to ``number`` that their worker ended before they did."""
+    await conn.execute(SQL["close_interrupted"], delivery_id, number, now)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 from uuid import UUID
 
-from shared.events.registry import Change, Payload, SecurityWording, event
+from shared.events.registry import ActivityWording, Change, ChangeWording, Payload, SecurityWording, event
 
 
 class _DeliveryPayload(Payload):
@@ -78,3 +79,40 @@ class NoticesChanged(Payload):
     def changed_fields(self) -> Sequence[Change]:
         """The rules with old and new value."""
         return self.changes
+
+
+@event("delivery.bounced")
+class DeliveryBounced(_DeliveryPayload):
+    """An e-mail came back, or its reader called it spam.
+
+    After ``hard`` and ``complaint`` no more is sent to the address. ``code`` is an enhanced status code (RFC 3463).
+    """
+
+    kind: Literal["hard", "soft", "complaint", "unknown"]
+    code: str | None
+
+
+@event(
+    "portal_login.email_cleared",
+    activity=ActivityWording("Profile Updated", "E-mails to Portal Login {username} are sent again by {actor}"),
+    change=ChangeWording("Portal Login", "E-mails are sent again to the address of Portal Login {username}."),
+    security=SecurityWording(
+        "Portal E-mail Tried Again", "{actor} said that the e-mail address of {username} works again."
+    ),
+)
+class PortalLoginEmailCleared(Payload):
+    """Staff said that the address of a portal login works, after e-mails to it had come back."""
+
+    username: str
+
+
+@event(
+    "staff.email_cleared",
+    security=SecurityWording(
+        "Staff E-mail Tried Again", "{actor} sent an e-mail to {username}, whose e-mails had come back."
+    ),
+)
+class StaffEmailCleared(Payload):
+    """An agency admin sent an invitation to a staff user's address, after e-mails to it had come back."""
+
+    username: str

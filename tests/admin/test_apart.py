@@ -30,6 +30,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/v1/portal-logins/{id}/resend"): {"email": "intruder@example.com"},
     ("POST", "/api/v1/portal-logins/{id}/unlock"): {},
     ("POST", "/api/v1/portal-logins/{id}/sign-out"): {},
+    ("POST", "/api/v1/portal-logins/{id}/email-works"): {},
     ("POST", "/api/v1/portal-logins/{id}/second-factor/reset"): {"reason": "Lost the phone"},
     ("POST", "/api/v1/staff/{id}/second-factor/reset"): {"reason": "Lost the phone"},
     ("DELETE", "/api/v1/sessions/{id}"): None,

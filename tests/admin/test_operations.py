@@ -62,6 +62,7 @@ CONTRACT = {
     "/api/v1/clients/{id}/portal-logins": {"post"},
     "/api/v1/portal-logins/{id}": {"get", "patch"},
     "/api/v1/portal-logins/{id}/deliveries": {"get"},
+    "/api/v1/portal-logins/{id}/email-works": {"post"},
     "/api/v1/portal-logins/{id}/unlock": {"post"},
     "/api/v1/portal-logins/{id}/sign-out": {"post"},
     "/api/v1/password": {"post"},

@@ -108,6 +108,12 @@ async def test_a_row_of_another_agency_cannot_be_written(world: World, admin_poo
         ("portico_admin", "update mail.delivery_marks set at = now()"),
         ("portico_notifier", "select at from mail.delivery_marks"),
         ("portico_portal", "update accounts.agencies set second_factor_of_staff = true"),
+        ("portico_portal", "select address from mail.bounced_addresses"),
+        ("portico_portal", "select mail.agency_of_delivery(gen_random_uuid())"),
+        ("portico_notifier", "delete from mail.bounced_addresses"),
+        ("portico_admin", "update mail.bounces set kind = 'soft'"),
+        ("portico_relay", "select reply from mail.bounces"),
+        ("portico_audit", "select address from mail.bounced_addresses"),
     ],
 )
 async def test_a_role_cannot_read_what_it_does_not_need(database: Database, role: str, query: str) -> None:
@@ -117,6 +123,28 @@ async def test_a_role_cannot_read_what_it_does_not_need(database: Database, role
             await conn.execute(query)
     finally:
         await conn.close()
+
+
+@pytest.mark.parametrize("role", ["portico_admin", "portico_notifier"])
+async def test_addresses_that_e_mails_come_back_from_are_an_agencys_own(
+    world: World, database: Database, role: str
+) -> None:
+    here, there = await world.agency("riverside"), await world.agency("lakeside")
+    flag = (
+        "insert into mail.bounced_addresses (agency_id, address, kind, since) values ($1, 'a@b.example', 'hard', now())"
+    )
+    pool = await Pool.open(database.url(role), size=1)
+    try:
+        async with pool.transaction(here.id) as conn:
+            await conn.execute(flag, here.id)
+        async with pool.transaction(there.id) as conn:
+            assert await conn.fetch("select address from mail.bounced_addresses") == []
+            assert await conn.execute("update mail.bounced_addresses set lifted_at = now()") == "UPDATE 0"
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with pool.transaction(there.id) as conn:
+                await conn.execute(flag, here.id)
+    finally:
+        await pool.close()
 
 
 async def test_the_portal_cannot_touch_a_staff_session(world: World, admin_pool: Pool, portal_pool: Pool) -> None:

@@ -23,6 +23,7 @@ from shared.accounts.agencies import Agency
 from shared.actors import system
 from shared.db import Pool
 from shared.deliveries import store as deliveries
+from shared.deliveries.return_paths import ReturnPaths
 from shared.deliveries.sealing import Opener, Sealer, new_key_pair
 from shared.deliveries.store import MailName
 from shared.events import Envelope, Subject, from_json
@@ -203,6 +204,7 @@ class MakeCourier:
     reserved: tuple[str, ...] = ()
     tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
     dkim: DkimSigner | None = None
+    return_paths: ReturnPaths | None = None
 
     def __call__(self, script: Script, *, private_key: str | None = None, pauses: Pauses | None = None) -> Courier:
         return self.to(SmtpServer("127.0.0.1", script.port, "plaintext"), private_key=private_key, pauses=pauses)
@@ -222,6 +224,7 @@ class MakeCourier:
             jitter=lambda: self.jitter,
             observe=lambda mail, outcome: self.observed.append((mail, outcome)),
             dkim=self.dkim,
+            return_paths=self.return_paths,
         )
 
     def mailer(self, server: SmtpServer) -> Mailer:

@@ -189,7 +189,7 @@ async def test_a_refused_mail_is_not_tried_again(post: Post, courier: Courier, s
     row = await post.row(queued)
     assert (row["state"], row["sealed_secret"]) == ("failed", None)
     assert await post.attempts(queued) == [(1, "refused", 550)]
-    [event] = await post.events(queued)
+    [event, _] = await post.events(queued)
     assert (event.type, event.payload["outcome"]) == ("delivery.failed", "refused")
 
 

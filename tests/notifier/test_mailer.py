@@ -105,7 +105,7 @@ async def test_a_certificate_for_another_name_is_not_believed(tmp_path: Path) ->
         ("MAIL", "550 5.7.1 not this sender", Answer("channel_refused", 550, "5.7.1 not this sender", True)),
         ("MAIL", "451 4.3.0 later", Answer("deferred", 451, "4.3.0 later")),
         ("RCPT", "451 4.7.1 greylisted", Answer("deferred", 451, "4.7.1 greylisted")),
-        ("RCPT", "550 5.1.1 no such user", Answer("refused", 550, "5.1.1 no such user")),
+        ("RCPT", "550 5.1.1 no such user", Answer("refused", 550, "5.1.1 no such user", about_recipient=True)),
         ("DATA", "452 4.2.2 full", Answer("deferred", 452, "4.2.2 full")),
         ("DATA", "554 5.7.1 spam", Answer("refused", 554, "5.7.1 spam")),
         ("DATA", "999 what", Answer("unknown", 999, "what")),

@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 
 from services.admin.use_cases import (
+    addresses,
     attention,
     documents,
     email_settings,
@@ -50,7 +51,10 @@ def use_cases(*modules: ModuleType) -> Iterator[tuple[str, Any]]:
 ADMINS = dict(
     use_cases(staff_users, sign_in_rules, notices, single_sign_on_settings, email_settings, email_tests, mail_wordings)
 )
-STAFFS = {**dict(use_cases(attention, documents, face_sheets, login_mails, portal_logins, second_factor)), **ADMINS}
+STAFFS = {
+    **dict(use_cases(addresses, attention, documents, face_sheets, login_mails, portal_logins, second_factor)),
+    **ADMINS,
+}
 
 
 def test_the_walk_finds_the_use_cases() -> None:

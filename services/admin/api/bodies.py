@@ -15,6 +15,7 @@ from shared.accounts.clients import DynamicFields
 from shared.accounts.field_blocks import Block
 from shared.accounts.owners import PasswordState
 from shared.accounts.portal_logins import PortalLogin
+from shared.deliveries.bounces import Flag
 from shared.deliveries.store import Attempt, DeliveryState, MailName
 from shared.deliveries.timeline import Followed, Step, StepName
 from shared.errors import FieldError, InvalidFields
@@ -171,6 +172,13 @@ class CaseOut(Answer):
     closed_on: date | None
 
 
+class EmailBouncedOut(Answer):
+    """E-mails to an address come back: since when, and why, in plain words. Nothing is sent there meanwhile."""
+
+    at: Timestamp
+    reason: str
+
+
 class PortalLoginOut(Answer):
     """A portal login. Passwords are in no answer; ``password_state`` says what its owner can sign in with.
 
@@ -195,13 +203,14 @@ class PortalLoginOut(Answer):
     locked_until: Timestamp | None
     reported_at: Timestamp | None
     email_unconfirmed_since: Timestamp | None
+    email_bounced: EmailBouncedOut | None
     version: int
     created_at: Timestamp
     updated_at: Timestamp
 
     @classmethod
-    def of(cls, login: PortalLogin, now: datetime) -> PortalLoginOut:
-        """As it is at this moment."""
+    def of(cls, login: PortalLogin, now: datetime, flag: Flag | None) -> PortalLoginOut:
+        """As it is at this moment; ``flag`` is that of its address."""
         over_at, by_link = login.temporary_password_expires_at, login.temporary_password_hash is None
         return cls(
             id=login.id,
@@ -217,6 +226,7 @@ class PortalLoginOut(Answer):
             locked_until=login.locked_until if login.locked(now) else None,
             reported_at=login.reported_at,
             email_unconfirmed_since=login.email_unconfirmed_since,
+            email_bounced=EmailBouncedOut(at=flag.since, reason=flag.reason) if flag else None,
             version=login.version,
             created_at=login.created_at,
             updated_at=login.updated_at,
@@ -253,7 +263,7 @@ class ClientOut(Answer):
             portal_refused=client.portal_refused,
             dynamic_fields={b.key: _values(b, client.dynamic_fields) for b in sheet.blocks if not b.retired},
             agency_portal_url=agency_portal_url if sheet.agency.contracted else None,
-            portal_logins=tuple(PortalLoginOut.of(login, now) for login in sheet.logins),
+            portal_logins=tuple(PortalLoginOut.of(login, now, sheet.flag(login)) for login in sheet.logins),
             version=client.version,
             updated_at=client.updated_at,
         )

@@ -15,10 +15,12 @@ from services.admin.api.bodies import (
 )
 from services.admin.api.cursors import cursor_after, read_cursor
 from services.admin.keys import CREDENTIALS, WORK
-from services.admin.use_cases import login_mails, portal_logins
+from services.admin.use_cases import addresses, login_mails, portal_logins
 from services.admin.use_cases.portal_logins import LoginInactive, PortalRefused
 from shared.accounts.agencies import NotContracted
 from shared.accounts.portal_logins import PortalLogin, UsernameTaken
+from shared.actors import Actor
+from shared.deliveries.bounces import EmailComesBack
 from shared.errors import NotFound
 from shared.http.answers import Page, json_answer, page_of
 from shared.http.bodies import path_id, read_json, read_query
@@ -29,9 +31,10 @@ from shared.session_api import Nothing, read_nothing
 TAG = "Portal logins"
 
 
-def _answer(request: web.Request, login: PortalLogin, *, status: int = 200) -> web.Response:
+async def _answer(request: web.Request, actor: Actor, login: PortalLogin, *, status: int = 200) -> web.Response:
     headers = {"Location": f"/api/v1/portal-logins/{login.id}"} if status == 201 else None
-    body = PortalLoginOut.of(login, request.app[WORK].clock())
+    flag = await addresses.flag_of(request.app[WORK], actor=actor, email=login.email)
+    body = PortalLoginOut.of(login, request.app[WORK].clock(), flag)
     return json_answer(body, status=status, etag=login.version, headers=headers)
 
 
@@ -39,7 +42,7 @@ def _answer(request: web.Request, login: PortalLogin, *, status: int = 200) -> w
     "Add a portal login",
     body=NewPortalLoginIn,
     answers={201: PortalLoginOut},
-    problems=(NotContracted, PortalRefused, UsernameTaken, NotFound),
+    problems=(NotContracted, PortalRefused, UsernameTaken, EmailComesBack, NotFound),
     security="staff",
     tag=TAG,
 )
@@ -53,21 +56,22 @@ async def create_portal_login(request: web.Request) -> web.Response:
     login = await portal_logins.create(
         request.app[WORK], request.app[CREDENTIALS], actor=actor, client_id=path_id(request), new=body.new()
     )
-    return _answer(request, login, status=201)
+    return await _answer(request, actor, login, status=201)
 
 
 @operation("Read a portal login", answers={200: PortalLoginOut}, security="staff", tag=TAG, etag=True)
 async def get_portal_login(request: web.Request) -> web.Response:
     """One login as it is now."""
     actor = await staff_of(request)
-    return _answer(request, await portal_logins.read(request.app[WORK], actor=actor, login_id=path_id(request)))
+    login = await portal_logins.read(request.app[WORK], actor=actor, login_id=path_id(request))
+    return await _answer(request, actor, login)
 
 
 @operation(
     "Change a portal login",
     body=PortalLoginPatch,
     answers={200: PortalLoginOut},
-    problems=(NotContracted,),
+    problems=(NotContracted, EmailComesBack),
     security="staff",
     tag=TAG,
     etag=True,
@@ -84,7 +88,7 @@ async def update_portal_login(request: web.Request) -> web.Response:
         change=body.change(),
         expected_version=expected_version(request),
     )
-    return _answer(request, login)
+    return await _answer(request, actor, login)
 
 
 @operation("Unlock a portal login", body=Nothing, answers={200: PortalLoginOut}, security="staff", tag=TAG, etag=True)
@@ -92,14 +96,15 @@ async def unlock_portal_login(request: web.Request) -> web.Response:
     """Lift a lock that came of too many wrong passwords. The body may be left out."""
     actor = await staff_of(request)
     await read_nothing(request)
-    return _answer(request, await portal_logins.unlock(request.app[WORK], actor=actor, login_id=path_id(request)))
+    login = await portal_logins.unlock(request.app[WORK], actor=actor, login_id=path_id(request))
+    return await _answer(request, actor, login)
 
 
 @operation(
     "Send the e-mail again",
     body=Resend,
     answers={200: PortalLoginOut},
-    problems=(NotContracted, LoginInactive),
+    problems=(NotContracted, LoginInactive, EmailComesBack),
     security="staff",
     tag=TAG,
     etag=True,
@@ -119,7 +124,7 @@ async def resend_portal_login(request: web.Request) -> web.Response:
         expected_version=expected_version(request),
         **body.changes(),
     )
-    return _answer(request, login)
+    return await _answer(request, actor, login)
 
 
 @operation("Sign a portal login out", body=Nothing, answers={200: PortalLoginOut}, security="staff", tag=TAG, etag=True)
@@ -127,7 +132,24 @@ async def sign_out_portal_login(request: web.Request) -> web.Response:
     """End all of its sessions, at once and everywhere. Its password stays good. The body may be left out."""
     actor = await staff_of(request)
     await read_nothing(request)
-    return _answer(request, await portal_logins.sign_out(request.app[WORK], actor=actor, login_id=path_id(request)))
+    login = await portal_logins.sign_out(request.app[WORK], actor=actor, login_id=path_id(request))
+    return await _answer(request, actor, login)
+
+
+@operation(
+    "Say that a portal login's address works",
+    body=Nothing,
+    answers={200: PortalLoginOut},
+    security="staff",
+    tag=TAG,
+    etag=True,
+)
+async def email_works(request: web.Request) -> web.Response:
+    """Send to it again after e-mails came back. The body may be left out."""
+    actor = await staff_of(request)
+    await read_nothing(request)
+    login = await addresses.works_again(request.app[WORK], actor=actor, login_id=path_id(request))
+    return await _answer(request, actor, login)
 
 
 @operation(

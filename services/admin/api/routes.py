@@ -7,10 +7,13 @@ from aiohttp import web
 from services.admin.api.clients import create_client, get_client, search_clients, update_client
 from services.admin.api.email_settings import get_email_settings, put_email_settings, send_email_test
 from services.admin.api.email_wordings import list_email_wordings, test_email_wording, update_email_wording
+from services.admin.api.mail_events import PATH as MAIL_EVENTS
+from services.admin.api.mail_events import take_mail_events
 from services.admin.api.notices import get_notices, update_notices
 from services.admin.api.passwords import forgot_password, report, reset_password, set_password
 from services.admin.api.portal_logins import (
     create_portal_login,
+    email_works,
     get_portal_login,
     list_deliveries,
     resend_portal_login,
@@ -41,6 +44,11 @@ from shared.session_api import session_routes
 _CLIENT = "/api/v1/clients/{id:[0-9A-Fa-f-]{36}}"
 
 
+def mail_event_routes() -> list[web.RouteDef]:
+    """Where the mail provider tells of returned e-mails; to be added where there is a secret to sign with."""
+    return [web.post(MAIL_EVENTS, take_mail_events)]
+
+
 def api_routes() -> list[web.RouteDef]:
     """Every address of the API."""
     return [
@@ -59,6 +67,7 @@ def api_routes() -> list[web.RouteDef]:
         web.post("/api/v1/portal-logins/{id}/sign-out", sign_out_portal_login),
         web.get("/api/v1/portal-logins/{id}/deliveries", list_deliveries),
         web.post("/api/v1/portal-logins/{id}/resend", resend_portal_login),
+        web.post("/api/v1/portal-logins/{id}/email-works", email_works),
         web.post("/api/v1/portal-logins/{id}/second-factor/reset", reset_second_factor_of_login),
         web.post("/api/v1/staff/{id}/second-factor/reset", reset_second_factor_of_staff),
         web.get("/api/v1/sign-in-rules", get_sign_in_rules),

@@ -19,6 +19,7 @@ from services.admin.use_cases.face_sheets import FaceSheet, LoginsStillActive
 from services.admin.use_cases.portal_logins import PortalRefused
 from shared.accounts.agencies import NotContracted
 from shared.accounts.portal_logins import PortalLogin, UsernameTaken
+from shared.deliveries.bounces import EmailComesBack
 from shared.errors import Busy, Changed, DomainError, InvalidFields, NotFound, Unparsable
 from shared.http.bodies import path_id
 from shared.http.csrf import StaleForm, check_csrf
@@ -109,7 +110,7 @@ async def _save_login(request: web.Request, page: EditPage) -> web.Response:
         )
     except Changed as error:
         return await _login_changed(request, page, page.window, status=error.status)
-    except (InvalidFields, UsernameTaken, PortalRefused, NotContracted, Busy) as error:
+    except (InvalidFields, UsernameTaken, PortalRefused, EmailComesBack, NotContracted, Busy) as error:
         return _in_window(request, page, _by_field(error), status=error.status)
     return show(request, replace(page, sheet=await _read(request), window=None, told=("success", words)))
 

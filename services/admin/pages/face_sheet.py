@@ -13,6 +13,7 @@ from services.admin.pages.visitors import for_staff, read_own_form, url
 from services.admin.use_cases import face_sheets, portal_logins
 from services.admin.use_cases.face_sheets import FaceSheet
 from shared.accounts.portal_logins import PortalLogin
+from shared.deliveries.bounces import Flag, Returned
 from shared.errors import NotFound
 from shared.http.bodies import path_id
 from shared.http.fields import Body
@@ -27,6 +28,7 @@ _NOTICES = {
     "unlocked": "The portal login is not locked any more.",
     "signed-out": "The portal login was signed out everywhere.",
     "resent": "An e-mail with a new temporary password is on its way. The one before it no longer works.",
+    "email-works": "E-mails are sent to that address again. If they come back once more, this page will say so.",
 }
 
 
@@ -52,6 +54,8 @@ async def show(request: web.Request) -> web.StreamResponse:
         edit_url=url(request, f"clients/{sheet.client.id}/edit"),
         locks=_locks(request, sheet),
         reports=[(one, short_time(one.reported_at, sheet.agency.zone)) for one in sheet.logins if one.reported_at],
+        bounced=_bounced(sheet),
+        returned=_returned(sheet),
         waiting=[login.id for login in sheet.logins if login.email_waits(request.app[CLOCK]())],
         client_url=url(request, f"clients/{sheet.client.id}"),
         emails=await login_mails.on_face_sheet(request, sheet),
@@ -70,21 +74,36 @@ def _locks(request: web.Request, sheet: FaceSheet) -> list[tuple[PortalLogin, st
     ]
 
 
+def _bounced(sheet: FaceSheet) -> list[tuple[PortalLogin, str, Flag]]:
+    """The logins to whose address nothing is sent, each with the time since when, and why."""
+    found = ((login, sheet.flag(login)) for login in sheet.logins)
+    return [(login, short_time(flag.since, sheet.agency.zone), flag) for login, flag in found if flag is not None]
+
+
+def _returned(sheet: FaceSheet) -> list[tuple[PortalLogin, str, Returned]]:
+    """The logins whose latest e-mail came back, while their address may be right."""
+    found = ((login, sheet.returned.get(login.id)) for login in sheet.logins if sheet.flag(login) is None)
+    return [(login, short_time(one.at, sheet.agency.zone), one) for login, one in found if one is not None]
+
+
 @for_staff
 async def unlock(request: web.Request) -> web.StreamResponse:
     """Lift a portal login's lock."""
-    await portal_logins.unlock(request.app[WORK], actor=request[VISITOR].actor, login_id=await _login(request))
+    await portal_logins.unlock(request.app[WORK], actor=request[VISITOR].actor, login_id=await login_of_button(request))
     return see_other(url(request, f"clients/{path_id(request)}", done="unlocked"))
 
 
 @for_staff
 async def sign_out(request: web.Request) -> web.StreamResponse:
     """End all sessions of a portal login."""
-    await portal_logins.sign_out(request.app[WORK], actor=request[VISITOR].actor, login_id=await _login(request))
+    await portal_logins.sign_out(
+        request.app[WORK], actor=request[VISITOR].actor, login_id=await login_of_button(request)
+    )
     return see_other(url(request, f"clients/{path_id(request)}", done="signed-out"))
 
 
-async def _login(request: web.Request) -> UUID:
+async def login_of_button(request: web.Request) -> UUID:
+    """The login that a button of the face sheet is about. Raises NotFound."""
     form = await read_own_form(request, LoginForm)
     if form.model is None:
         raise NotFound

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from services.admin.pages import (
     account,
+    addresses,
     attention,
     change_log,
     documents,
@@ -91,6 +92,7 @@ def page_routes() -> list[web.RouteDef]:
         web.post(f"{_SLUG}/clients/{{id}}/edit", editing.submit),
         web.post(f"{_SLUG}/clients/{{id}}/unlock", face_sheet.unlock),
         web.post(f"{_SLUG}/clients/{{id}}/sign-out", face_sheet.sign_out),
+        web.post(f"{_SLUG}/clients/{{id}}/email-works", addresses.works_again),
         web.get(f"{_SLUG}/clients/{{id}}/second-factor", factor_reset.show),
         web.post(f"{_SLUG}/clients/{{id}}/second-factor", factor_reset.submit),
         *_login_mail_routes(),

@@ -10,6 +10,7 @@ from typing import Final, Literal
 from shared.accounts import sessions
 from shared.accounts.agencies import Agency
 from shared.accounts.portal_logins import PortalLogin
+from shared.deliveries import bounces
 from shared.deliveries import store as deliveries
 from shared.deliveries.sealing import Sealer
 from shared.deliveries.store import MailName
@@ -61,10 +62,14 @@ class Credentials:
         )
 
     async def mail(self, tx: Transaction, login: PortalLogin, password: TemporaryPassword, agency: Agency) -> None:
-        """Put the e-mail with it, or with a link in its place, into the queue; an earlier link is no good any more."""
+        """Put the e-mail with it, or with a link in its place, into the queue; an earlier link is no good any more.
+
+        Raises EmailComesBack.
+        """
         expires_at = login.temporary_password_expires_at
         if expires_at is None:
             raise ValueError("the login has no temporary password")
+        await bounces.require_works(tx, login.email)
         await sessions.void_password_tokens(tx.conn, login.id, tx.now)
         if login.temporary_password_hash is None:
             await self._mail_link(tx, login, agency, expires_at)

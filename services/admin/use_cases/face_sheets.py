@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from uuid import UUID
 
@@ -18,7 +18,9 @@ from shared.accounts.portal_logins import PortalLogin
 from shared.accounts.search_terms import folded
 from shared.actors import Actor
 from shared.db import Connection
+from shared.deliveries import bounces
 from shared.deliveries import store as deliveries
+from shared.deliveries.bounces import Flag, Returned
 from shared.errors import Changed, DomainError, FieldError, InvalidFields, NotFound
 from shared.events import Change, Subject
 from shared.events.catalogue import (
@@ -57,6 +59,14 @@ class FaceSheet:
     open_sessions: Mapping[UUID, int]
     # The logins that have a second factor.
     second_factors: Set[UUID] = frozenset()
+    # The addresses of logins that nothing is sent to, in small letters.
+    flags: Mapping[str, Flag] = field(default_factory=dict)
+    # Of logins whose latest e-mail came back though the next one may arrive.
+    returned: Mapping[UUID, Returned] = field(default_factory=dict)
+
+    def flag(self, login: PortalLogin) -> Flag | None:
+        """Why nothing is sent to the login's address."""
+        return self.flags.get(login.email.lower())
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +149,17 @@ async def _read(tx: Transaction, client_id: UUID) -> FaceSheet:
     client = await clients.by_id(tx.conn, client_id)
     if client is None:
         raise NotFound
+    logins = await portal_logins.of_client(tx.conn, client_id)
     return FaceSheet(
         agency=await agencies.by_id(tx.conn, tx.agency_id),
         client=client,
         cases=await clients.cases_of(tx.conn, client_id),
         blocks=await field_blocks.of_agency(tx.conn),
-        logins=await portal_logins.of_client(tx.conn, client_id),
+        logins=logins,
         open_sessions=await sessions.open_of_client(tx.conn, client_id, tx.now),
         second_factors=await second_factors.of_client(tx.conn, client_id),
+        flags=await bounces.flags(tx.conn, tx.agency_id, (login.email for login in logins)),
+        returned=await bounces.latest_of(tx.conn, [login.id for login in logins]),
     )
 
 

@@ -11,10 +11,12 @@ from shared.accounts.agencies import Agency
 from shared.accounts.password_mails import SECOND_STEP_REMOVED, PasswordMails
 from shared.accounts.sessions import SessionKind
 from shared.accounts.staff import StaffUser
+from shared.deliveries import bounces
 from shared.deliveries import store as deliveries
 from shared.deliveries.sealing import Sealer
 from shared.deliveries.store import MailName
 from shared.errors import DomainError
+from shared.events.delivery_catalogue import StaffEmailCleared
 from shared.events.factor_catalogue import CHANGES_IN_WORDS, FactorChange
 from shared.letters.languages import language_of
 from shared.letters.samples import TEST_MAIL
@@ -50,6 +52,9 @@ class StaffMails(PasswordMails[StaffUser]):
         expires_at = user.temporary_password_expires_at
         if expires_at is None:
             raise ValueError("the staff user has no temporary password")
+        # Admins send it on purpose, and see on the same page what became of the one before.
+        if user.email is not None and await bounces.lift(tx, user.email):
+            await tx.append(StaffEmailCleared(username=user.username), subject_of(user))
         await self._queue(tx, "staff_invitation", user, agency, secret=temporary_password, expires_at=expires_at)
 
     async def email_changed(self, tx: Transaction, before: StaffUser, agency: Agency) -> None:

@@ -70,7 +70,7 @@ async def create(
 ) -> PortalLogin:
     """Add a portal login; with Reset Password and active its owner is sent a temporary password.
 
-    Raises NotFound, NotContracted, PortalRefused, UsernameTaken, InvalidFields.
+    Raises NotFound, NotContracted, PortalRefused, UsernameTaken, EmailComesBack, InvalidFields.
     """
     password = await credentials.make() if new.reset_password and new.active else None
     async with work.transaction(actor) as tx:
@@ -150,7 +150,7 @@ async def update(
     """Change a portal login. Made inactive, or given a new password, its sessions end in the same transaction; given
     another e-mail address, the old one is told.
 
-    ``only_if`` sees the login while it is held, and may raise. Raises NotFound, NotContracted, Changed besides.
+    ``only_if`` sees the login while it is held, and may raise. Raises NotFound, NotContracted, EmailComesBack, Changed.
     """
     # A new password may turn out to be due inside the transaction (see _wants_password), so one is made beforehand.
     may_need = change.reset_password or change.active is True or change.email is not None
