@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final, Literal
 
+from shared.deliveries.replies import status_in_plain_words
+
 BounceKind = Literal["hard", "soft", "complaint", "unknown"]
 """- ``hard``: nothing will ever arrive at this address.
 - ``soft``: this e-mail did not arrive, the next one may.
@@ -16,7 +18,6 @@ _NO_MAILBOX: Final = frozenset({"5.1.1", "5.1.3", "5.1.6"})
 _CLOSED: Final = "5.2.1"
 _NO_DOMAIN: Final = frozenset({"5.1.2", "5.1.10", "5.4.4"})
 _HARD: Final = _NO_MAILBOX | _NO_DOMAIN | {_CLOSED}
-_FULL: Final = frozenset({"4.2.2", "5.2.2"})
 # Codes that say no more than "no"; what is written beside them has to tell.
 _SAYS_LITTLE: Final = frozenset({"5.0.0", "5.1.0", "5.4.1", "5.5.0"})
 # RFC 5321, 4.2.3: the mailbox is not there, has moved, or its name is not allowed.
@@ -70,18 +71,5 @@ def in_words(kind: str, code: str | None) -> str:
         return "Its owner marked an e-mail from us as spam."
     if kind == "unknown":
         return "An e-mail came back, and nobody said why."
-    return _of_address(code) if kind == "hard" else _of_mail(code)
-
-
-def _of_address(code: str | None) -> str:
-    if code in _NO_DOMAIN:
-        return "The part after the @ takes no e-mail."
-    return "The mailbox is closed." if code == _CLOSED else "There is no mailbox with this address."
-
-
-def _of_mail(code: str | None) -> str:
-    if code in _FULL:
-        return "The mailbox is full."
-    if code is not None and code.startswith("5.7."):
-        return "The other mail server refused an e-mail by a rule of its own."
-    return "The other mail server did not take an e-mail."
+    unsaid = "There is no mailbox with this address." if kind == "hard" else "The mail server did not take an e-mail."
+    return status_in_plain_words(code or "") or unsaid

@@ -10,7 +10,8 @@ from typing import Literal
 from uuid import UUID
 
 from shared.db import Connection, named_queries
-from shared.deliveries import store
+from shared.deliveries import bounces, store
+from shared.deliveries.bounces import Returned
 from shared.deliveries.store import Delivery, MailName
 from shared.outbox import Transaction
 
@@ -28,15 +29,6 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class CameBack:
-    """A report that an e-mail did not arrive although it had been accepted. ``reply`` is in the server's words."""
-
-    at: datetime
-    code: str | None
-    reply: str
-
-
-@dataclass(frozen=True, slots=True)
 class Aftermath:
     """What is known of an e-mail after it left the queue.
 
@@ -46,7 +38,7 @@ class Aftermath:
     followed: bool
     succeeded_at: datetime | None = None
     marks: tuple[Mark, ...] = ()
-    came_back: tuple[CameBack, ...] = ()
+    came_back: tuple[Returned, ...] = ()
 
     def marked(self, step: MarkStep) -> bool:
         """Whether this was done."""
@@ -64,8 +56,11 @@ async def aftermath_of(conn: Connection, deliveries: Sequence[Delivery]) -> dict
     marks: defaultdict[UUID, list[Mark]] = defaultdict(list)
     for row in await conn.fetch(SQL["marks_of"], ids):
         marks[row["delivery_id"]].append(Mark(row["step"], row["at"]))
+    returned = await bounces.of_deliveries(conn, ids)
     return {
-        row["id"]: Aftermath(row["followed"], row["succeeded_at"], tuple(marks[row["id"]]))
+        row["id"]: Aftermath(
+            row["followed"], row["succeeded_at"], tuple(marks[row["id"]]), tuple(returned.get(row["id"], ()))
+        )
         for row in await conn.fetch(SQL["succeeded_of"], ids)
     }
 

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from shared.db import Connection
 from shared.deliveries.marks import Aftermath, MarkStep, aftermath_of
-from shared.deliveries.replies import in_plain_words, status_in_plain_words
+from shared.deliveries.replies import in_plain_words
 from shared.deliveries.store import NOTICES, Attempt, Delivery, DeliveryState
 
 StepName = Literal[
@@ -61,9 +61,9 @@ def _steps(delivery: Delivery, aftermath: Aftermath, now: datetime) -> Iterator[
         yield _tried(attempt)
     if delivery.finished_at is not None and delivery.state in _ENDS:
         yield Step(delivery.finished_at, *_ENDS[delivery.state])
-    for report in aftermath.came_back:
-        words = status_in_plain_words(report.code or "") or "No reason was given that we understand."
-        yield Step(report.at, "bounced", f"The e-mail came back. {words}", report.reply or None)
+    # What the mail server said while we were sending is the last attempt's.
+    for returned in aftermath.came_back if delivery.state == "accepted" else ():
+        yield Step(returned.at, "bounced", f"The e-mail came back. {returned.reason}", returned.reply or None)
     for mark in aftermath.marks:
         yield Step(mark.at, mark.step, _MARKS[mark.step])
     yield from _unused(delivery, aftermath, now)
@@ -97,6 +97,8 @@ def _ran_out(delivery: Delivery, aftermath: Aftermath) -> str:
         return "The temporary password ran out before its owner had chosen another one."
     if delivery.mail in ("password_reset", "staff_password_reset"):
         return "The code in it ran out before anybody used it."
+    if delivery.mail == "invitation_link":
+        return "The link in it ran out before anybody used it."
     return "The temporary password ran out before anybody signed in with it."
 
 

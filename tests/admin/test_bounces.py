@@ -73,7 +73,7 @@ async def test_the_face_sheet_and_the_api_say_that_e_mails_come_back(
     assert "<b>User</b>" not in page.text
     assert "<b>User</b> unknown" in page.words
     found = (await api.get(f"portal-logins/{login['id']}")).json
-    told = {"at": "2026-03-02T15:00:01Z", "reason": "There is no mailbox with this address."}
+    told = {"at": "2026-03-02T15:00:01Z", "reason": "The mailbox does not exist."}
     assert found["email_bounced"] == told
     sheet = (await api.get(f"clients/{town.client.id}")).json
     assert [one["email_bounced"] for one in sheet["portal_logins"]] == [told]
@@ -151,7 +151,7 @@ async def test_staff_say_that_the_address_works_again(api: Api, browser: Browser
     assert (await api.patch(f"portal-logins/{login['id']}", {"reset_password": True})).status == 200
     await post.comes_back(code="5.2.1")
     found = (await api.get(f"portal-logins/{login['id']}")).json["email_bounced"]
-    assert found["reason"] == "The mailbox is closed."
+    assert found["reason"] == "The mailbox is switched off."
     works = await api.post(f"portal-logins/{login['id']}/email-works", {})
     assert (works.status, works.json["email_bounced"]) == (200, None)
     once_more = await api.post(f"portal-logins/{login['id']}/email-works")

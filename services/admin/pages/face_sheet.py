@@ -27,7 +27,7 @@ _NOTICES = {
     "factor-removed": "The second step was removed. The owner is told by e-mail.",
     "unlocked": "The portal login is not locked any more.",
     "signed-out": "The portal login was signed out everywhere.",
-    "resent": "An e-mail with a new temporary password is on its way. The one before it no longer works.",
+    "resent": "A new e-mail is on its way. The password or link in the one before it no longer works.",
     "email-works": "E-mails are sent to that address again. If they come back once more, this page will say so.",
 }
 

@@ -173,7 +173,7 @@ def _before(request: web.Request) -> UUID | None:
 
 @for_staff
 async def resend(request: web.Request) -> web.StreamResponse:
-    """Send the e-mail again, with a new temporary password; never instead of one that the owner has chosen."""
+    """Send the e-mail again, with a new password or link; never instead of one that the owner has chosen."""
     await read_own_form(request, NoFields)
     _, login = await _found(request)
     await portal_logins.resend(
