@@ -120,7 +120,7 @@ async def test_the_button_resends_and_says_so(api: Api, browser: Browser, town: 
     sent = await browser.post(page_of(town, login, "resend"), {"csrf_token": token})
     assert (sent.status, sent.headers["Location"]) == (303, f"/riverside/clients/{town.client.id}?done=resent")
     after = await browser.get(sent.headers["Location"])
-    assert "An e-mail with a new temporary password is on its way. The one before it no longer works." in after.words
+    assert "A new e-mail is on its way. The password or link in the one before it no longer works." in after.words
     assert "Something newer took its place before it was sent." in after.words
     assert len(await states(town)) == 2
 
@@ -162,7 +162,7 @@ async def test_an_inactive_login_has_no_button(api: Api, browser: Browser, town:
     await api.login(town.client, active=False)
     page = await browser.get(f"clients/{town.client.id}")
     assert "Resend" not in page.words
-    assert "This portal login is inactive, so no password is sent to it." in page.words
+    assert "This portal login is inactive, so nothing is sent to it." in page.words
 
 
 async def test_the_address_form_corrects_and_resends(api: Api, browser: Browser, town: Town, clock: FakeClock) -> None:
