@@ -38,7 +38,7 @@ class DeliveryDeferred(_DeliveryPayload):
 
 @event("delivery.failed")
 class DeliveryFailed(_DeliveryPayload):
-    """An e-mail was given up: the mail server refused it for good, or every attempt was used."""
+    """An e-mail was given up: refused for good, tried often enough, or its address is one that e-mails come back from."""
 
     attempt: int
     outcome: str
