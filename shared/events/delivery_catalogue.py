@@ -38,7 +38,7 @@ class DeliveryDeferred(_DeliveryPayload):
 
 @event("delivery.failed")
 class DeliveryFailed(_DeliveryPayload):
-    """An e-mail was given up: refused for good, tried often enough, or its address is one that e-mails come back from."""
+    """An e-mail was given up: refused for good, tried often enough, or e-mails to its address come back."""
 
     attempt: int
     outcome: str
