@@ -24,6 +24,7 @@ from services.notifier.liveness import Liveness
 from services.notifier.mailer import Mailer
 from services.notifier.metrics import Attempts, NotifierFigures
 from services.notifier.settings import NotifierSettings
+from services.notifier.slots import Slots
 from services.notifier.sweep import Sweep
 from services.notifier.tasks import LoopBridge
 from services.notifier.worker import DeliveryWorker
@@ -44,6 +45,7 @@ _CUT_OFF_SECONDS: Final = 5.0
 _REDIS_SECONDS: Final = 5.0
 # For the relay, the reconciler, the sweep with its two transactions, readiness.
 _OTHER_CONNECTIONS: Final = 4
+_MOST_FOR_DELIVERIES: Final = 8
 
 
 async def serve(settings: NotifierSettings, *, clock: Clock = system_clock) -> int:
@@ -79,14 +81,14 @@ async def _delivering(
         keys = NotifierKeys.of(settings, clock)
         publisher = await _publisher(stack, settings, work, keys.signer, clock)
         sweep = Sweep(work, publisher.deliveries, every=settings.sweep_seconds)
-        figures = NotifierFigures(sweep.figures, publisher, clock)
-        metrics.registry.register(figures)
+        slots = Slots(settings.mails_per_domain)
+        metrics.registry.register(NotifierFigures(sweep.figures, slots, publisher, clock))
         broker = _redis(settings.celery_broker_url)
         stack.push_async_callback(broker.aclose)
 
         bridge = LoopBridge(
             asyncio.get_running_loop(),
-            _courier(settings, work, keys.opener, metrics).deliver,
+            _courier(settings, work, keys.opener, await _mailer(stack, settings), slots, metrics).deliver,
             seconds=settings.lease_seconds * 2,
         )
         ended = asyncio.Event()
@@ -126,20 +128,30 @@ async def _publisher(
 async def _database(stack: AsyncExitStack, settings: NotifierSettings, clock: Clock) -> tuple[Work, Pool]:
     pool = await Pool.open(
         settings.database_url,
-        size=settings.worker_threads + _OTHER_CONNECTIONS,
+        # Whoever waits for a mail server holds none.
+        size=min(settings.worker_threads, _MOST_FOR_DELIVERIES) + _OTHER_CONNECTIONS,
         application_name="portico-notifier",
     )
     stack.push_async_callback(pool.close)
     return Work(pool, clock, table="mail.outbox"), pool
 
 
-def _courier(settings: NotifierSettings, work: Work, opener: Opener, metrics: Metrics) -> Courier:
+async def _mailer(stack: AsyncExitStack, settings: NotifierSettings) -> Mailer:
     mailer = Mailer(
         settings.smtp,
         hello=settings.mail_from.rpartition("@")[2],
         tls=settings.tls_context(),
         patience=settings.patience,
+        # Each thread's last one.
+        keep=settings.worker_threads,
     )
+    stack.push_async_callback(mailer.close)
+    return mailer
+
+
+def _courier(
+    settings: NotifierSettings, work: Work, opener: Opener, mailer: Mailer, slots: Slots, metrics: Metrics
+) -> Courier:
     return Courier(
         work,
         mailer=mailer,
@@ -149,6 +161,7 @@ def _courier(settings: NotifierSettings, work: Work, opener: Opener, metrics: Me
         pauses=Pauses(),
         lease=settings.lease,
         jitter=random.random,
+        slots=slots,
         observe=Attempts(metrics.registry),
     )
 

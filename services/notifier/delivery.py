@@ -13,10 +13,11 @@ from uuid import UUID
 import structlog
 
 from services.notifier import mailer, store
-from services.notifier.channel import PAUSE, Pauses
+from services.notifier.channel import Pauses
 from services.notifier.headers import UnsafeHeader, safe_address
 from services.notifier.letters import Heading, Letters, Words, on_the_wire
 from services.notifier.mailer import Answer, Mail, Mailer
+from services.notifier.slots import Slots
 from services.notifier.store import Claim, Known
 from shared import actors
 from shared.db import Unavailable
@@ -44,6 +45,8 @@ UNKNOWN_TRIES: Final = 2
 
 # Between the clocks of the publisher, who says when a delivery is due, and ours.
 _CLOCKS_DIFFER: Final = timedelta(seconds=5)
+# Twice that at most. The sweep, which puts the next task, looks as often.
+_BUSY: Final = timedelta(seconds=10)
 _FIRST_BACKOFF: Final = timedelta(seconds=30)
 _LONGEST_BACKOFF: Final = timedelta(hours=1)
 _FIRST_PAUSE: Final = 0.25
@@ -92,6 +95,7 @@ class Courier:
         pauses: Pauses,
         lease: timedelta,
         jitter: Callable[[], float],
+        slots: Slots,
         observe: Callable[[str, str], None] = lambda mail, outcome: None,
     ) -> None:
         """``sender`` writes for agencies that name no sender of their own; ``lease``: how long a worker may be silent.
@@ -106,6 +110,7 @@ class Courier:
         self._pauses = pauses
         self._lease = lease
         self._jitter = jitter
+        self._slots = slots
         self._observe = observe
 
     async def deliver(self, delivery_id: UUID) -> None:
@@ -115,14 +120,23 @@ class Courier:
         if known is None:
             log.warning("unknown delivery dropped", delivery_id=delivery_id)
             return
-        if self._pauses.hold(known.agency_id, self._work.clock()):
-            return
+        async with self._slots.slot(known.domain) as free:
+            if free:
+                await self._try(known)
+            else:
+                await self._put_off(known)
+
+    async def _put_off(self, known: Known) -> None:
+        log.info("delivery waits for its domain", delivery_id=known.id, mail=known.mail)
+        now = self._work.clock()
+        async with self._work.pool.transaction(None) as conn:
+            await store.put_off(conn, known.id, now=now, until=now + _BUSY * (1 + self._jitter()))
+
+    async def _try(self, known: Known) -> None:
         claim = await self._claim(known)
         if claim is None:
             return
         attempt = await self._attempt(claim)
-        if attempt.outcome == "channel_refused":
-            self._pauses.begin(self._work.clock() + PAUSE, known.agency_id if attempt.about_sender else None)
         log.info(
             "delivery attempt",
             delivery_id=known.id,
@@ -243,6 +257,8 @@ class Courier:
         payload: Payload | None
         if attempt.outcome == "accepted":
             changed = await store.finish(conn, claim, "accepted", now=now)
+            if claim.channel_refused:
+                await self._pauses.end(conn, agency_id=known.agency_id)
             payload = DeliveryAccepted(delivery_id=known.id, mail=known.mail, attempt=claim.number)
         elif attempt.final or _out_of_tries(claim, attempt):
             changed = await store.finish(conn, claim, "failed", now=now)
@@ -263,7 +279,12 @@ class Courier:
     async def _try_later(self, tx: Transaction, claim: Claim, attempt: Attempt) -> bool:
         if attempt.outcome == "channel_refused":
             # The mail has nothing to do with it: the attempt's number is used again.
-            return await store.requeue(tx.conn, claim, next_attempt_at=tx.now + PAUSE, attempts=claim.number - 1)
+            agency_id = claim.delivery.agency_id if attempt.about_sender else None
+            until = await self._pauses.begin(
+                tx.conn, agency_id=agency_id, now=tx.now, code=attempt.code, reply=attempt.reply
+            )
+            log.warning("the mail server takes no mail", agency_id=agency_id, code=attempt.code, until=until)
+            return await store.requeue(tx.conn, claim, next_attempt_at=until, attempts=claim.number - 1)
         next_attempt_at = tx.now + backoff(claim.number, self._jitter())
         return await store.requeue(tx.conn, claim, next_attempt_at=next_attempt_at, attempts=claim.number)
 

@@ -48,6 +48,8 @@ NOTICES: Final[tuple[MailName, ...]] = (
     "staff_sign_in_refused",
 )
 """They tell what has happened, so nothing that happens later takes them back."""
+LATER: Final = tuple(mail for mail in NOTICES if mail != "username")
+"""What is good to know. Everything else somebody waits for in order to get in, so it goes out first."""
 DeliveryState = Literal["queued", "sending", "accepted", "failed", "expired", "superseded", "cancelled"]
 
 
@@ -116,7 +118,7 @@ async def queue(
         str(delivery_id),
     )
     await tx.append(DeliveryQueued(delivery_id=delivery_id, mail=mail), owner)
-    await tx.enqueue_delivery(delivery_id)
+    await tx.enqueue_delivery(delivery_id, urgent=mail not in LATER)
     return delivery_id
 
 

@@ -16,6 +16,7 @@ from services.notifier.channel import Pauses
 from services.notifier.delivery import Courier
 from services.notifier.letters import Letters
 from services.notifier.mailer import Mailer, Patience, SmtpServer
+from services.notifier.slots import Slots
 from services.notifier.sweep import Sweep
 from shared.accounts.agencies import Agency
 from shared.actors import system
@@ -61,7 +62,7 @@ async def database(one_database: Database) -> Database:
     conn = await asyncpg.connect(one_database.owner_url)
     try:
         await conn.execute(
-            "truncate mail.deliveries, mail.delivery_attempts, mail.outbox, accounts.agencies, accounts.outbox cascade"
+            "truncate mail.deliveries, mail.delivery_attempts, mail.channels, mail.outbox, accounts.agencies, accounts.outbox cascade"
         )
     finally:
         await conn.close()
@@ -185,7 +186,7 @@ async def post(database: Database, admin_work: Work, world: World, keys: Keys) -
 
 @dataclass(slots=True)
 class MakeCourier:
-    """Couriers as processes have them, each with pauses of its own."""
+    """Couriers as processes have them."""
 
     work: Work
     keys: Keys
@@ -194,29 +195,39 @@ class MakeCourier:
     patience: Patience = field(default_factory=lambda: Patience(until_content=1.0, after_content=0.5))
     observed: list[tuple[str, str]] = field(default_factory=list)
     opener: Opener | None = None
+    slots: Slots = field(default_factory=lambda: Slots(64))
+    keep: int = 0
+    mailers: list[Mailer] = field(default_factory=list)
 
     def __call__(self, script: Script, *, private_key: str | None = None, pauses: Pauses | None = None) -> Courier:
+        mailer = Mailer(
+            SmtpServer("127.0.0.1", script.port, "plaintext"),
+            hello="portico.example",
+            tls=ssl.create_default_context(),
+            patience=self.patience,
+            keep=self.keep,
+        )
+        self.mailers.append(mailer)
         return Courier(
             self.work,
-            mailer=Mailer(
-                SmtpServer("127.0.0.1", script.port, "plaintext"),
-                hello="portico.example",
-                tls=ssl.create_default_context(),
-                patience=self.patience,
-            ),
+            mailer=mailer,
             letters=Letters(),
             opener=self.opener or Opener(private_key or self.keys.private),
             sender=SENDER,
             pauses=pauses or Pauses(),
             lease=self.lease,
             jitter=lambda: self.jitter,
+            slots=self.slots,
             observe=lambda mail, outcome: self.observed.append((mail, outcome)),
         )
 
 
 @pytest.fixture
-def make_courier(notifier_work: Work, keys: Keys) -> MakeCourier:
-    return MakeCourier(notifier_work, keys)
+async def make_courier(notifier_work: Work, keys: Keys) -> AsyncIterator[MakeCourier]:
+    made = MakeCourier(notifier_work, keys)
+    yield made
+    for mailer in made.mailers:
+        await mailer.close()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from redis.asyncio import Redis
 
 from shared.clock import system_clock
-from shared.deliveries.queue import QUEUE, TASK, CeleryDeliveryQueue, celery_app
+from shared.deliveries.queue import TASK, URGENT_QUEUE, CeleryDeliveryQueue, celery_app
 from shared.outbox import Work
 from shared.security.tokens import new_signing_key
 from shared.streams import STREAM
@@ -99,7 +99,7 @@ async def test_a_queued_delivery_is_mailed_reported_and_leaves_no_secret(
         waiting = json.dumps([str(queued.id)])
         async with Redis.from_url(broker_url) as redis:
             await queue.put_all([str(queued.id)])
-            [message] = await redis.lrange(QUEUE, 0, -1)
+            [message] = await redis.lrange(URGENT_QUEUE, 0, -1)
             assert waiting not in message.decode(), "the body is encoded; the headers name nothing"
             before = await everything_in(broker_url)
         async with running(environment, tmp_path / "log") as notifier:
@@ -112,12 +112,12 @@ async def test_a_queued_delivery_is_mailed_reported_and_leaves_no_secret(
             # Also what no notifier should ever get, and what is done already.
             await queue.put_all([str(queued.id), "no id", ""])
             app = celery_app(broker_url)
-            app.send_task(TASK, args=[{"secret": "a", "to": "b"}], kwargs={"x": 1}, queue=QUEUE)
+            app.send_task(TASK, args=[{"secret": "a", "to": "b"}], kwargs={"x": 1}, queue=URGENT_QUEUE)
             app.close()
 
             async def drained() -> bool:
                 async with Redis.from_url(broker_url) as redis:
-                    return not await redis.llen(QUEUE) and not await redis.hlen("unacked")
+                    return not await redis.llen(URGENT_QUEUE) and not await redis.hlen("unacked")
 
             await until(drained)
 

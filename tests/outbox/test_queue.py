@@ -12,7 +12,7 @@ import pytest
 from kombu.exceptions import OperationalError
 from redis.asyncio import Redis
 
-from shared.deliveries.queue import QUEUE, TASK, CeleryDeliveryQueue, celery_app
+from shared.deliveries.queue import TASK, URGENT_QUEUE, CeleryDeliveryQueue, celery_app
 from tests.support.forwarding import Forwarding
 
 
@@ -27,7 +27,7 @@ async def a_queue(url: str) -> AsyncIterator[CeleryDeliveryQueue]:
 
 async def messages(url: str) -> list[dict[str, object]]:
     async with Redis.from_url(url) as redis:
-        return [json.loads(raw) for raw in reversed(await redis.lrange(QUEUE, 0, -1))]
+        return [json.loads(raw) for raw in reversed(await redis.lrange(URGENT_QUEUE, 0, -1))]
 
 
 async def test_a_message_names_the_delivery_and_nothing_else(broker_url: str) -> None:

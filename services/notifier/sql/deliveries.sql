@@ -1,6 +1,6 @@
 -- name: find
--- Whose delivery a task names.
-select id, agency_id, client_id, portal_login_id, staff_user_id, mail from mail.deliveries where id = $1;
+-- Whose delivery a task names, and where it goes.
+select id, agency_id, client_id, portal_login_id, staff_user_id, mail, lower(split_part(recipient, '@', 2)) as domain from mail.deliveries where id = $1;
 
 -- name: claim
 -- One worker gets it: whoever comes second waits for the row, and finds the lease taken. The attempt counts from here
@@ -11,13 +11,17 @@ from accounts.agencies a
 where d.id = $1 and a.id = d.agency_id and d.finished_at is null
     and d.next_attempt_at <= $3 and (d.lease_until is null or d.lease_until <= $2)
     and (a.contracted or d.staff_user_id is not null) and d.expires_at > $2
+    and not exists (
+        select from mail.channels c where (c.agency_id is null or c.agency_id = d.agency_id) and c.paused_until > $2
+    )
     and (
         select count(*) from mail.delivery_attempts t
         where t.delivery_id = d.id
             and (t.outcome is null or t.outcome in ('deferred', 'unknown', 'interrupted', 'error'))
     ) < $5
 returning d.attempts as number, d.recipient, d.context, d.sealed_secret, d.sealed_for, d.message_id, d.expires_at,
-    a.name as agency_name, a.sender, a.time_zone, a.locale;
+    a.name as agency_name, a.sender, a.time_zone, a.locale,
+    exists (select from mail.channels c where c.agency_id is null or c.agency_id = d.agency_id) as channel_refused;
 
 -- name: close_interrupted
 -- Attempts whose worker ended before they did.
@@ -97,11 +101,15 @@ where id in (
 returning id, agency_id, client_id, portal_login_id, staff_user_id, mail;
 
 -- name: due
--- Those never tried get a while, since their first task comes from the relay; a later try has no other task than this.
-select id from mail.deliveries
-where finished_at is null and next_attempt_at <= $1 and (lease_until is null or lease_until <= $1)
-    and (attempts > 0 or next_attempt_at <= $2) and (enqueued_at is null or enqueued_at <= $3)
-order by next_attempt_at limit $4;
+-- New ones get a while, since their first task comes from the relay; a later try has no other task than this. What
+-- somebody waits for comes first, and nothing whose channel is paused.
+select d.id, d.mail from mail.deliveries d
+where d.finished_at is null and d.next_attempt_at <= $1 and (d.lease_until is null or d.lease_until <= $1)
+    and (d.attempts > 0 or d.created_at <= $2) and (d.enqueued_at is null or d.enqueued_at <= $3)
+    and not exists (
+        select from mail.channels c where (c.agency_id is null or c.agency_id = d.agency_id) and c.paused_until > $1
+    )
+order by d.mail = any($5::text[]), d.next_attempt_at limit $4;
 
 -- name: mark_enqueued
 -- While tasks wait in a long queue, sweeps must not put them there again and again.
@@ -111,3 +119,8 @@ update mail.deliveries set enqueued_at = $2 where id = any($1::uuid[]) and finis
 -- For the figures: the age of the oldest due delivery tells of trouble whatever the worker says of itself.
 select count(*) as count, min(next_attempt_at) as oldest from mail.deliveries
 where finished_at is null and next_attempt_at <= $1;
+
+-- name: put_off
+-- Nothing was tried, so nothing is counted. Whoever has it meanwhile keeps it.
+update mail.deliveries set next_attempt_at = $3, enqueued_at = null
+where id = $1 and finished_at is null and (lease_until is null or lease_until <= $2) and next_attempt_at < $3;
