@@ -44,8 +44,8 @@ _MOST_GROWTH_MIB: Final = 4.0
 _THREADS: Final = int(NotifierSettings.model_fields["worker_threads"].default)
 _WARM_UP: Final = 50
 _NOTE: Final = (
-    "The mail server is aiosmtpd in a process of its own, without encryption. Times run from the first mail that arrives"
-    f" to the last. Recipients are of {_DOMAINS} domains."
+    "The mail server is aiosmtpd in a process of its own, without encryption. Times run from the first mail that"
+    f" arrives to the last. Recipients are of {_DOMAINS} domains."
 )
 
 

@@ -115,7 +115,7 @@ class Courier:
 
     async def deliver(self, delivery_id: UUID) -> None:
         """Send the e-mail of this id, if it is to be sent now. Raises what the database driver raises."""
-        async with self._work.pool.transaction(None) as conn:
+        async with self._work.pool.statement() as conn:
             known = await store.find(conn, delivery_id)
         if known is None:
             log.warning("unknown delivery dropped", delivery_id=delivery_id)
@@ -129,7 +129,7 @@ class Courier:
     async def _put_off(self, known: Known) -> None:
         log.info("delivery waits for its domain", delivery_id=known.id, mail=known.mail)
         now = self._work.clock()
-        async with self._work.pool.transaction(None) as conn:
+        async with self._work.pool.statement() as conn:
             await store.put_off(conn, known.id, now=now, until=now + _BUSY * (1 + self._jitter()))
 
     async def _try(self, known: Known) -> None:
@@ -149,12 +149,13 @@ class Courier:
         await self._record(claim, attempt)
 
     async def _claim(self, known: Known) -> Claim | None:
-        async with self._work.transaction(actors.system(known.agency_id, PART)) as tx:
-            now = tx.now
+        now = self._work.clock()
+        async with self._work.pool.statement() as conn:
             claim = await store.claim(
-                tx.conn, known, now=now, due=now + _CLOCKS_DIFFER, lease_until=now + self._lease, tries=TRIES
+                conn, known, now=now, due=now + _CLOCKS_DIFFER, lease_until=now + self._lease, tries=TRIES
             )
-            if claim is None:
+        if claim is None:
+            async with self._work.transaction(actors.system(known.agency_id, PART)) as tx:
                 ended = await store.end_unsendable(tx.conn, known.id, now=now, tries=TRIES)
                 if ended is not None:
                     log.info("delivery ended unsent", delivery_id=known.id, state=ended.state)
@@ -230,7 +231,7 @@ class Courier:
         return Attempt("unreachable", None, "What was sealed cannot be opened with the notifier's present keys.")
 
     async def _keep(self, claim: Claim, message_id: str) -> bool:
-        async with self._work.pool.transaction(None) as conn:
+        async with self._work.pool.statement() as conn:
             lease_until = self._work.clock() + self._lease
             return await store.keep(conn, claim, lease_until=lease_until, message_id=message_id)
 

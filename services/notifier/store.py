@@ -81,13 +81,7 @@ async def claim(
     """Take a delivery that is open, due at ``due``, free, wanted by its agency, not expired and has some of its
     ``tries`` left; count the attempt."""
     row = await conn.fetchrow(SQL["claim"], known.id, now, due, lease_until, tries)
-    if row is None:
-        return None
-    number = row["number"]
-    await conn.execute(SQL["close_interrupted"], known.id, number - 1, now)
-    earlier = (await conn.fetch(SQL["earlier_attempts"], known.id, number))[0]
-    await conn.execute(SQL["begin_attempt"], known.id, known.agency_id, number, now)
-    return Claim(delivery=known, lease_until=lease_until, **row, **earlier)
+    return Claim(delivery=known, lease_until=lease_until, **row) if row else None
 
 
 async def keep(conn: Connection, claimed: Claim, *, lease_until: datetime, message_id: str) -> bool:
