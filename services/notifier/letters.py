@@ -85,6 +85,8 @@ class Letters:
             loader=PackageLoader(package, "templates"),
             undefined=StrictUndefined,
             autoescape=lambda name: bool(name and name.endswith(".html")),
+            # They come with the program; to look at each file again for each mail costs.
+            auto_reload=False,
             keep_trailing_newline=True,
             trim_blocks=True,
             lstrip_blocks=True,
