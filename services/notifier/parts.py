@@ -1,6 +1,6 @@
 """The body of a mail: text and HTML, one of which a mail program shows (RFC 2046, 5.1.4).
 
-Put together here, since `email` spends more time on it than everything else that is done for a mail together.
+Put together here, since `EmailMessage` took a third of the time that is spent on a mail.
 """
 
 from __future__ import annotations

@@ -228,6 +228,32 @@ async def test_what_somebody_waits_for_overtakes_a_burst_of_notices(
     assert "".join(order) == "u" * 10 + "o" + "n" * 30
 
 
+async def test_a_domain_that_hangs_holds_up_no_other(
+    environment: dict[str, str], post: Post, smtp: Script, queue: CeleryDeliveryQueue, tmp_path: Path
+) -> None:
+    environment |= {"SWEEP_SECONDS": "0.5", "WORKER_THREADS": "4", "MAILS_PER_DOMAIN": "2"}
+    smtp.hangs_for = "@hangs.example"
+    hanging = [await post.queue(recipient=f"h{n}@hangs.example") for n in range(12)]
+    others = [await post.queue(recipient=f"o{n}@other.example") for n in range(8)]
+
+    async def others_mailed() -> bool:
+        return len(smtp.caught) == len(others)
+
+    async with running(environment, tmp_path / "log") as notifier:
+        await queue.put_all([str(q.id) for q in [*hanging, *others]])
+        began = time.monotonic()
+        await until(others_mailed, 20)
+        assert time.monotonic() - began < 15, "a mail may hang for 60 s"
+        assert all(mail.recipients[0].endswith("@other.example") for mail in smtp.caught)
+        states = [(await post.row(q))["state"] for q in hanging]
+        assert states.count("sending") == 2
+        assert states.count("queued") == 10
+        _, metrics = await notifier.probe("/metrics")
+        assert "portico_mail_put_off_total 0" not in metrics
+        smtp.hangs_for = "@"
+    assert [await post.attempts(q) for q in others] == [[(1, "accepted", 250)]] * 8
+
+
 async def test_an_end_in_the_middle_of_a_queue_loses_and_doubles_nothing(
     environment: dict[str, str], post: Post, smtp: Script, queue: CeleryDeliveryQueue, tmp_path: Path
 ) -> None:
