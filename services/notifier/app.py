@@ -194,8 +194,8 @@ async def _worker(
 def _ready_checks(pool: Pool, redis: Redis, broker: Redis, worker: DeliveryWorker) -> Mapping[str, Check]:
     async def database() -> None:
         async with pool.transaction(None) as conn:
-            # The table is named so that missing migrations show.
-            await conn.execute("select 1 from mail.deliveries where false")
+            # The newest table is named so that missing migrations show.
+            await conn.execute("select 1 from mail.channels where false")
 
     async def consuming() -> None:
         if not worker.consuming:
