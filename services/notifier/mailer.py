@@ -33,6 +33,7 @@ Outcome = Literal["accepted", "deferred", "unreachable", "refused", "channel_ref
 """
 
 _LONGEST_REPLY: Final = 500
+_SHARE_FOR_KEPT: Final = 1 / 6
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _LEADING_DOT = re.compile(rb"(?m)^\.")
 # Over an encrypted connection the plainest way is the one that servers get right; without, the password is not said.
@@ -152,8 +153,10 @@ class Mailer:
         if smtp is None:
             return None
         try:
-            await self._begin(smtp, mail)
-        except _Ended:
+            # One whose other end is gone without a word must leave time for the fresh one.
+            async with asyncio.timeout(self._patience.until_content * _SHARE_FOR_KEPT):
+                await self._begin(smtp, mail)
+        except (_Ended, TimeoutError):
             smtp.close()
             return None
         except BaseException:

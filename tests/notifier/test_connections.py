@@ -15,7 +15,7 @@ from services.notifier.mailer import Answer, Mail, Mailer, Patience, Security, S
 from tests.notifier.smtp import PASSWORD, USERNAME, Script, certificate, mail_server
 from tests.support.waiting import soon
 
-QUICK = Patience(until_content=0.5, after_content=0.3)
+QUICK = Patience(until_content=3.0, after_content=0.5)
 
 
 def a_mail(name: str) -> Mail:
@@ -84,7 +84,9 @@ async def test_encryption_and_sign_in_are_done_once(tmp_path: Path) -> None:
     assert server.wire.count(b"AUTH ") == 1
 
 
-@pytest.mark.parametrize("reply", ["421 4.4.2 timeout, closing", "drop", "451 4.7.0 enough on this one", "503 what?"])
+@pytest.mark.parametrize(
+    "reply", ["421 4.4.2 timeout, closing", "drop", "silence", "451 4.7.0 enough on this one", "503 what?"]
+)
 async def test_a_kept_connection_that_takes_no_more_is_replaced_once_and_nobody_notices(reply: str) -> None:
     async with mail_server() as server, mailer_for(server) as mailer:
         assert await outcomes(mailer, "a") == ["accepted"]
