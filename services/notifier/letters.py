@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.header import Header
-from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime as format_mail_date
 from email.utils import quote
 from urllib.parse import urlsplit
@@ -21,12 +19,11 @@ from jinja2 import PackageLoader, StrictUndefined, TemplateNotFound
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from services.notifier.headers import check_block, safe_address, safe_name, safe_text
+from services.notifier.parts import alternative
 
 COLUMNS = 78
 """Characters a line of the text part has at most, an address or a code that is longer aside (RFC 5322, 2.1.1)."""
 
-# 7bit: no assumption about what the mail servers on the way can carry.
-_POLICY = SMTP.clone(max_line_length=COLUMNS, cte_type="7bit")
 _MOMENT = "EEEE, MMMM d, y 'at' h:mm a z"
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _HANGING = re.compile(r" *(?:\d+\. )?")
@@ -89,6 +86,8 @@ class Letters:
             loader=PackageLoader(package, "templates"),
             undefined=StrictUndefined,
             autoescape=lambda name: bool(name and name.endswith(".html")),
+            # They come with the program; to look at each file again for each mail costs.
+            auto_reload=False,
             keep_trailing_newline=True,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -168,10 +167,6 @@ def wrapped(text: str) -> str:
 
 def on_the_wire(letter: Letter, heading: Heading) -> bytes:
     """The mail as it is handed over, lines ended by CRLF. Raises UnsafeHeader."""
-    content = EmailMessage(policy=_POLICY)
-    content.set_content(letter.text)
-    content.add_alternative(letter.html, subtype="html")
-    del content["MIME-Version"]
     fields = {
         "From": _sender(safe_name(heading.sender_name), safe_address(heading.sender)),
         **({"Reply-To": safe_address(heading.reply_to)} if heading.reply_to else {}),
@@ -186,7 +181,8 @@ def on_the_wire(letter: Letter, heading: Heading) -> bytes:
     }
     # Written line by line: EmailMessage drops the quotes around a long name when it folds it, commas in it then begin
     # further addresses.
-    whole = "".join(f"{name}: {value}\r\n" for name, value in fields.items()).encode("ascii") + content.as_bytes()
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    whole = head.encode("ascii") + alternative(letter.text, letter.html)
     check_block(whole, (*fields, "Content-Type"))
     return whole
 

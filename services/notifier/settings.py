@@ -98,8 +98,11 @@ class NotifierSettings(ProcessSettings):
     dkim_key: Annotated[str | None, AfterValidator(_dkim_key), Field(repr=False)] = None
     # Where agencies' own mail servers may be besides public addresses, on any port: only what operators put here.
     smtp_allowed_networks: Networks = ()
-    # Mails that are handed over at once.
-    worker_threads: int = Field(default=4, ge=1, le=64)
+    # Mails that are handed over at once. A thread only waits for its mail, so it costs little; a worker that is killed
+    # may double as many mails as it has in its hands.
+    worker_threads: int = Field(default=8, ge=1, le=64)
+    # Of those, to one recipient domain. Three domains have to hang before the others have two threads left.
+    mails_per_domain: int = Field(default=2, ge=1, le=64)
     # How long a worker may be silent before another one takes its delivery.
     lease_seconds: float = Field(default=150.0, ge=1, le=280)
     # After how long a published event that nobody has confirmed is asked for.
