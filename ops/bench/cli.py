@@ -21,6 +21,7 @@ from ops.bench import (
     hashing,
     ingest,
     latency,
+    mail,
     memory,
     partitions,
     queries,
@@ -43,6 +44,7 @@ ON_SERVERS: Mapping[str, Callable[[Stage, Options], Awaitable[Part]]] = {
     "partitions": partitions.measure,
     "sign-ins": sign_ins.measure,
     "usernames": usernames.measure,
+    "mail": mail.measure,
 }
 """Parts that are measured on a PostgreSQL and a Valkey of their own."""
 
@@ -106,11 +108,14 @@ def bench(
     small_rows: Annotated[int, typer.Option(min=1000, help="Events in the small store (queries).")] = 100_000,
     rate: Annotated[int, typer.Option(min=1, help="Events or sign-ins a second (latency, memory, sign-ins).")] = 500,
     seconds: Annotated[int, typer.Option(min=3, help="How long (latency, api, memory, sign-ins).")] = 20,
-    rounds: Annotated[int, typer.Option(min=1, help="How often, for medians (ingest, api, verify, hashing).")] = 3,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="How often, for medians (ingest, api, verify, hashing, mail).")
+    ] = 3,
     repeats: Annotated[
         int, typer.Option(min=5, help="How often each query is asked (queries, partitions, usernames).")
     ] = 300,
     connections: Annotated[int, typer.Option(min=1, help="Connections of the load (api).")] = 32,
+    mails: Annotated[int, typer.Option(min=10, help="E-mails in the queue (mail).")] = 1_000,
     explain: Annotated[bool, typer.Option("--explain", help="Print the plans behind missed targets.")] = False,
     earlier: Annotated[
         list[Path] | None, typer.Option("--from", help="Tell also what an earlier --json file holds; may be repeated.")
@@ -127,7 +132,7 @@ def bench(
     names = parts or ([] if runs else [name for name in PARTS if name != "memory"])
     outputs = Outputs(json_file, plot, markdown)
     outputs.check([*names, *(part.name for run in runs for part in run.parts)])
-    options = Options(events, rows, small_rows, rate, seconds, rounds, repeats, connections, explain)
+    options = Options(events, rows, small_rows, rate, seconds, rounds, repeats, connections, mails, explain)
     if not names:
         outputs.write(report.merged(runs))
     for name in names:

@@ -46,6 +46,7 @@ class Options:
     rounds: int = 3
     repeats: int = 300
     connections: int = 32
+    mails: int = 1_000
     explain: bool = False
 
 

@@ -11,7 +11,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from ops.status.lines import Limit, Line, counted, duration, since
-from shared.deliveries.queue import QUEUE, VISIBILITY_SECONDS
+from shared.deliveries.queue import QUEUES, VISIBILITY_SECONDS
 from shared.streams import GROUP, STREAM
 
 _ANSWER_SECONDS: Final = 5.0
@@ -125,7 +125,8 @@ def _consumers(found: list[dict[str, Any]]) -> Line:
 async def deliveries(url: str) -> list[Line]:
     """The queue of tasks, and what workers took from it. Raises what the driver raises."""
     async with _client(url) as redis:
-        queued, unacked = await redis.llen(QUEUE), await redis.hlen(_UNACKED)
+        queued = sum([await redis.llen(queue) for queue in QUEUES])
+        unacked = await redis.hlen(_UNACKED)
         first: Any = await redis.zrange(_UNACKED_INDEX, 0, 0, withscores=True)
         now, _ = await redis.time()
     seconds = max(0.0, now - first[0][1]) if first else None

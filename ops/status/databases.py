@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+import asyncpg
+
 from ops.status.lines import MOST, Limit, Line, amount, counted, duration, since, worst
 from shared.db import Connection, Pool, named_queries
 
@@ -15,6 +17,7 @@ _CONNECT_SECONDS: Final = 5.0
 _ANSWER_SECONDS: Final = 10.0
 # Two reads of the store for each of them, and any of them wants somebody to come.
 _MOST_LETTERS: Final = 1_000
+_CHANNELS_SHOWN: Final = 3
 
 # A relay looks three times a second, and waits 5 s at most when Redis was away.
 UNPUBLISHED_SECONDS: Final = Limit(10, 60)
@@ -24,6 +27,8 @@ UNPUBLISHED_ROWS: Final = Limit(MOST)
 UNCONFIRMED_SECONDS: Final = Limit(180, 900)
 # A task reaches a worker in a second; one that was lost is put again within 15 s, or 60 s where it was put before.
 DUE_SECONDS: Final = Limit(90, 900)
+# A mistake in the settings is refused at once; what mends itself does so within the first pauses.
+REFUSED_SECONDS: Final = Limit(0, 600)
 # Each is an event that no log shows.
 DEAD_LETTERS: Final = Limit(1)
 # Chains are sealed every five minutes; SEAL_SECONDS may say an hour at most.
@@ -53,6 +58,7 @@ async def accounts(url: str) -> list[Line]:
             *await _outbox(conn, "accounts"),
             *await _outbox(conn, "mail"),
             await _deliveries(conn),
+            await _channels(conn),
         ]
 
 
@@ -89,6 +95,41 @@ async def _deliveries(conn: Connection) -> Line:
         DUE_SECONDS.state(row["due_seconds"]),
         {"due": row["due"], "oldest_seconds": row["due_seconds"], "unfinished": row["unfinished"]},
     )
+
+
+async def _channels(conn: Connection) -> Line:
+    rows = await conn.fetch(_ACCOUNTS["channels"])
+    return Line(
+        "mail channels",
+        "; ".join(_channel(row) for row in rows[:_CHANNELS_SHOWN]) + _more(len(rows) - _CHANNELS_SHOWN)
+        or "none refused",
+        "none refused",
+        # Without an agency it is all mail that waits.
+        worst(*(REFUSED_SECONDS.state(row["seconds"] if row["slug"] is None else 0.0) for row in rows)),
+        {
+            "refusing": [
+                {
+                    "agency": row["slug"],
+                    "since_seconds": row["seconds"],
+                    "next_try_seconds": row["paused_seconds"],
+                    "code": row["code"],
+                    "reply": row["reply"],
+                }
+                for row in rows
+            ]
+        },
+    )
+
+
+def _channel(row: asyncpg.Record) -> str:
+    whose = "all mail" if row["slug"] is None else f"mail of {row['slug']}"
+    said = f"{row['code']} {row['reply']}" if row["code"] else row["reply"]
+    when = f"next try in {duration(row['paused_seconds'])}" if row["paused_seconds"] > 0 else "to be tried now"
+    return f"{whose} refused for {duration(row['seconds'])}, {when}: {said}"
+
+
+def _more(count: int) -> str:
+    return f"; {count} more" if count > 0 else ""
 
 
 async def audit_store(url: str) -> list[Line]:

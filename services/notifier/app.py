@@ -24,6 +24,7 @@ from services.notifier.mailer import Mailer, SmtpServer
 from services.notifier.metrics import Attempts, NotifierFigures
 from services.notifier.servers import Servers
 from services.notifier.settings import NotifierSettings
+from services.notifier.slots import Slots
 from services.notifier.sweep import Sweep
 from services.notifier.tasks import LoopBridge
 from services.notifier.worker import DeliveryWorker
@@ -45,6 +46,7 @@ _CUT_OFF_SECONDS: Final = 5.0
 _REDIS_SECONDS: Final = 5.0
 # For the relay, the reconciler, the sweep with its two transactions, readiness.
 _OTHER_CONNECTIONS: Final = 4
+_MOST_FOR_DELIVERIES: Final = 8
 
 
 async def serve(settings: NotifierSettings, *, clock: Clock = system_clock) -> int:
@@ -80,14 +82,14 @@ async def _delivering(
         keys = NotifierKeys.of(settings, clock)
         publisher = await _publisher(stack, settings, work, keys.signer, clock)
         sweep = Sweep(work, publisher.deliveries, every=settings.sweep_seconds)
-        figures = NotifierFigures(sweep.figures, publisher, clock)
-        metrics.registry.register(figures)
+        slots = Slots(settings.mails_per_domain)
+        metrics.registry.register(NotifierFigures(sweep.figures, slots, publisher, clock))
         broker = _redis(settings.celery_broker_url)
         stack.push_async_callback(broker.aclose)
 
         bridge = LoopBridge(
             asyncio.get_running_loop(),
-            _courier(settings, work, keys.opener, _servers(stack, settings, keys.opener), metrics).deliver,
+            _courier(settings, work, keys.opener, _servers(stack, settings, keys.opener), slots, metrics).deliver,
             seconds=settings.lease_seconds * 2,
         )
         ended = asyncio.Event()
@@ -127,7 +129,8 @@ async def _publisher(
 async def _database(stack: AsyncExitStack, settings: NotifierSettings, clock: Clock) -> tuple[Work, Pool]:
     pool = await Pool.open(
         settings.database_url,
-        size=settings.worker_threads + _OTHER_CONNECTIONS,
+        # Whoever waits for a mail server holds none.
+        size=min(settings.worker_threads, _MOST_FOR_DELIVERIES) + _OTHER_CONNECTIONS,
         application_name="portico-notifier",
     )
     stack.push_async_callback(pool.close)
@@ -138,7 +141,8 @@ def _servers(stack: AsyncExitStack, settings: NotifierSettings, opener: Opener) 
     tls, hello = settings.tls_context(), settings.mail_from.rpartition("@")[2]
 
     def mailer(server: SmtpServer) -> Mailer:
-        return Mailer(server, hello=hello, tls=tls, patience=settings.patience)
+        # Each thread's last connection is kept.
+        return Mailer(server, hello=hello, tls=tls, patience=settings.patience, keep=settings.worker_threads)
 
     servers = Servers(
         mailer(settings.smtp),
@@ -151,7 +155,9 @@ def _servers(stack: AsyncExitStack, settings: NotifierSettings, opener: Opener) 
     return servers
 
 
-def _courier(settings: NotifierSettings, work: Work, opener: Opener, servers: Servers, metrics: Metrics) -> Courier:
+def _courier(
+    settings: NotifierSettings, work: Work, opener: Opener, servers: Servers, slots: Slots, metrics: Metrics
+) -> Courier:
     return Courier(
         work,
         servers=servers,
@@ -161,6 +167,7 @@ def _courier(settings: NotifierSettings, work: Work, opener: Opener, servers: Se
         pauses=Pauses(),
         lease=settings.lease,
         jitter=random.random,
+        slots=slots,
         observe=Attempts(metrics.registry),
         dkim=settings.dkim,
         return_paths=settings.return_paths(),
@@ -195,8 +202,8 @@ async def _worker(
 def _ready_checks(pool: Pool, redis: Redis, broker: Redis, worker: DeliveryWorker) -> Mapping[str, Check]:
     async def database() -> None:
         async with pool.transaction(None) as conn:
-            # The table is named so that missing migrations show.
-            await conn.execute("select 1 from mail.deliveries where false")
+            # The newest table is named so that missing migrations show.
+            await conn.execute("select 1 from mail.channels where false")
 
     async def consuming() -> None:
         if not worker.consuming:

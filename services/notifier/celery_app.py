@@ -19,6 +19,9 @@ def worker_app(broker_url: str, bridge: LoopBridge) -> Celery:
         worker_redirect_stdouts=False,
         # A task that runs finishes whatever becomes of the broker; redelivered, it finds its row taken.
         worker_cancel_long_running_tasks_on_connection_loss=False,
+        # Celery's soft shutdown stays off: only its own command line begins one, and it cannot end threads. The
+        # notifier waits for what is in flight by itself, and then cuts it off on its loop (`app._worker`).
+        worker_soft_shutdown_timeout=0.0,
         # For ever: the broker is away, not gone.
         broker_connection_max_retries=None,
     )

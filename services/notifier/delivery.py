@@ -13,12 +13,13 @@ from uuid import UUID
 import structlog
 
 from services.notifier import mailer, returns, store
-from services.notifier.channel import PAUSE, Pauses
+from services.notifier.channel import Pauses
 from services.notifier.dkim_signing import DkimSigner
 from services.notifier.headers import UnsafeHeader, safe_address
 from services.notifier.letters import Heading, on_the_wire
 from services.notifier.mailer import Answer, Mail
 from services.notifier.servers import Channel, PasswordUnreadable, Servers
+from services.notifier.slots import Slots
 from services.notifier.store import Claim, Known
 from services.notifier.writing import written
 from shared import actors
@@ -50,13 +51,13 @@ UNKNOWN_TRIES: Final = 2
 
 # Between the clocks of the publisher, who says when a delivery is due, and ours.
 _CLOCKS_DIFFER: Final = timedelta(seconds=5)
+# Twice that at most. The sweep, which puts the next task, looks as often.
+_BUSY: Final = timedelta(seconds=10)
 _FIRST_BACKOFF: Final = timedelta(seconds=30)
 _LONGEST_BACKOFF: Final = timedelta(hours=1)
 _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 5.0
 
-# Sent to see whether changed settings work: it does not wait because those before did not.
-_TEST: Final = "email_test"
 _UNREADABLE: Final = "The password of the mail server cannot be read. Enter it again."
 _NOT_THEIRS: Final = "The sender address belongs to whoever runs this system. Choose one of your own."
 
@@ -111,6 +112,7 @@ class Courier:
         pauses: Pauses,
         lease: timedelta,
         jitter: Callable[[], float],
+        slots: Slots,
         observe: Callable[[str, str], None] = lambda mail, outcome: None,
         dkim: DkimSigner | None = None,
         return_paths: ReturnPaths | None = None,
@@ -128,28 +130,36 @@ class Courier:
         self._pauses = pauses
         self._lease = lease
         self._jitter = jitter
+        self._slots = slots
         self._observe = observe
         self._dkim = dkim
         self._return_paths = return_paths
 
     async def deliver(self, delivery_id: UUID) -> None:
         """Send the e-mail of this id, if it is to be sent now. Raises what the database driver raises."""
-        async with self._work.pool.transaction(None) as conn:
+        async with self._work.pool.statement() as conn:
             known = await store.find(conn, delivery_id)
             channel = await self._servers.channel_of(conn, known.agency_id) if known else None
         if known is None or channel is None:
             log.warning("unknown delivery dropped", delivery_id=delivery_id)
             return
-        if known.mail != _TEST and self._pauses.hold(
-            known.agency_id, self._work.clock(), own_server=channel.own_server
-        ):
-            return
+        async with self._slots.slot(known.domain) as free:
+            if free:
+                await self._try(known, channel)
+            else:
+                await self._put_off(known)
+
+    async def _put_off(self, known: Known) -> None:
+        log.info("delivery waits for its domain", delivery_id=known.id, mail=known.mail)
+        now = self._work.clock()
+        async with self._work.pool.statement() as conn:
+            await store.put_off(conn, known.id, now=now, until=now + _BUSY * (1 + self._jitter()))
+
+    async def _try(self, known: Known, channel: Channel) -> None:
         claim = await self._claim(known)
         if claim is None:
             return
         attempt = await self._attempt(claim, channel)
-        if attempt.outcome == "channel_refused":
-            self._pauses.begin(self._work.clock() + PAUSE, known.agency_id if attempt.about_sender else None)
         log.info(
             "delivery attempt",
             delivery_id=known.id,
@@ -162,15 +172,16 @@ class Courier:
         await self._record(claim, attempt)
 
     async def _claim(self, known: Known) -> Claim | None:
-        async with self._work.transaction(actors.system(known.agency_id, PART)) as tx:
-            now = tx.now
-            if await returns.end_bounced(tx, known):
-                log.info("delivery ended unsent", delivery_id=known.id, state="failed", reason=BOUNCED)
-                return None
+        now = self._work.clock()
+        async with self._work.pool.statement() as conn:
             claim = await store.claim(
-                tx.conn, known, now=now, due=now + _CLOCKS_DIFFER, lease_until=now + self._lease, tries=TRIES
+                conn, known, now=now, due=now + _CLOCKS_DIFFER, lease_until=now + self._lease, tries=TRIES
             )
-            if claim is None:
+        if claim is None:
+            async with self._work.transaction(actors.system(known.agency_id, PART)) as tx:
+                if await returns.end_bounced(tx, known):
+                    log.info("delivery ended unsent", delivery_id=known.id, state="failed", reason=BOUNCED)
+                    return None
                 ended = await store.end_unsendable(tx.conn, known.id, now=now, tries=TRIES)
                 if ended is not None:
                     log.info("delivery ended unsent", delivery_id=known.id, state=ended.state)
@@ -253,7 +264,7 @@ class Courier:
         return Attempt("unreachable", None, "What was sealed cannot be opened with the notifier's present keys.")
 
     async def _keep(self, claim: Claim, message_id: str) -> bool:
-        async with self._work.pool.transaction(None) as conn:
+        async with self._work.pool.statement() as conn:
             lease_until = self._work.clock() + self._lease
             return await store.keep(conn, claim, lease_until=lease_until, message_id=message_id)
 
@@ -280,6 +291,8 @@ class Courier:
         payload: Payload | None
         if attempt.outcome == "accepted":
             changed = await store.finish(conn, claim, "accepted", now=now)
+            if claim.channel_refused:
+                await self._pauses.end(conn, agency_id=known.agency_id)
             payload = DeliveryAccepted(delivery_id=known.id, mail=known.mail, attempt=claim.number)
         elif attempt.final or _out_of_tries(claim, attempt):
             changed = await store.finish(conn, claim, "failed", now=now)
@@ -304,7 +317,12 @@ class Courier:
     async def _try_later(self, tx: Transaction, claim: Claim, attempt: Attempt) -> bool:
         if attempt.outcome == "channel_refused":
             # The mail has nothing to do with it: the attempt's number is used again.
-            return await store.requeue(tx.conn, claim, next_attempt_at=tx.now + PAUSE, attempts=claim.number - 1)
+            agency_id = claim.delivery.agency_id if attempt.about_sender else None
+            until = await self._pauses.begin(
+                tx.conn, agency_id=agency_id, now=tx.now, code=attempt.code, reply=attempt.reply
+            )
+            log.warning("the mail server takes no mail", agency_id=agency_id, code=attempt.code, until=until)
+            return await store.requeue(tx.conn, claim, next_attempt_at=until, attempts=claim.number - 1)
         next_attempt_at = tx.now + backoff(claim.number, self._jitter())
         return await store.requeue(tx.conn, claim, next_attempt_at=next_attempt_at, attempts=claim.number)
 

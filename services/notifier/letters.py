@@ -6,16 +6,13 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
-from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime as format_mail_date
 from email.utils import quote
 
 from services.notifier.headers import check_block, safe_address, safe_name, safe_text
-from shared.letters import COLUMNS, Letter
+from services.notifier.parts import alternative
+from shared.letters import Letter
 
-# 7bit: no assumption about what the mail servers on the way can carry.
-_POLICY = SMTP.clone(max_line_length=COLUMNS, cte_type="7bit")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9]+(?: [A-Za-z0-9]+){0,5}")
 _LONGEST_QUOTED = 64
 
@@ -34,10 +31,6 @@ class Heading:
 
 def on_the_wire(letter: Letter, heading: Heading) -> bytes:
     """The mail as it is handed over, lines ended by CRLF. Raises UnsafeHeader."""
-    content = EmailMessage(policy=_POLICY)
-    content.set_content(letter.text)
-    content.add_alternative(letter.html, subtype="html")
-    del content["MIME-Version"]
     fields = {
         "From": _sender(safe_name(heading.sender_name), safe_address(heading.sender)),
         **({"Reply-To": safe_address(heading.reply_to)} if heading.reply_to else {}),
@@ -52,7 +45,8 @@ def on_the_wire(letter: Letter, heading: Heading) -> bytes:
     }
     # Written line by line: EmailMessage drops the quotes around a long name when it folds it, commas in it then begin
     # further addresses.
-    whole = "".join(f"{name}: {value}\r\n" for name, value in fields.items()).encode("ascii") + content.as_bytes()
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    whole = head.encode("ascii") + alternative(letter.text, letter.html)
     check_block(whole, (*fields, "Content-Type"))
     return whole
 

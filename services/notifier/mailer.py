@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
+from services.notifier.connections import Connections, goodbye
 from services.notifier.reach import NotReachable, connected
 from shared.accounts.email_settings import Security
 from shared.mail_reach import Network
@@ -33,7 +34,7 @@ Outcome = Literal["accepted", "deferred", "unreachable", "refused", "channel_ref
 """
 
 _LONGEST_REPLY: Final = 500
-_GOODBYE_SECONDS: Final = 2.0
+_SHARE_FOR_KEPT: Final = 1 / 6
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _LEADING_DOT = re.compile(rb"(?m)^\.")
 # Over an encrypted connection the plainest way is the one that servers get right; without, the password is not said.
@@ -97,26 +98,38 @@ class _Ended(Exception):
 
 
 class Mailer:
-    """Hands mails to one server, over a connection of its own each. Certificates are checked as ``tls`` says."""
+    """Hands mails to one server. Certificates are checked as ``tls`` says.
 
-    def __init__(self, server: SmtpServer, *, hello: str, tls: ssl.SSLContext, patience: Patience) -> None:
+    Connections whose last mail was accepted are used again, ``keep`` of them at most: after that answer the server has
+    forgotten the mail (RFC 5321, 4.1.1.4), so nothing has to be reset. Any other answer ends a connection, since what
+    the server thinks of it is no longer sure. Each process that keeps some calls `close`.
+    """
+
+    def __init__(
+        self, server: SmtpServer, *, hello: str, tls: ssl.SSLContext, patience: Patience, keep: int = 0
+    ) -> None:
         """``hello`` is the name that we give ourselves in EHLO."""
         self._server = server
         self._hello = hello
         self._tls = tls
         self._patience = patience
+        self._connections = Connections(keep)
 
     async def send(self, mail: Mail, *, still_wanted: Callable[[], Awaitable[bool]]) -> Answer:
         """Hand ``mail`` over. ``still_wanted`` is asked at the last moment, when the content is about to leave.
 
         Raises what ``still_wanted`` raises, and nothing else.
         """
-        smtp = self._client()
+        smtp: SMTP | None = None
         try:
             try:
                 async with asyncio.timeout(self._patience.until_content) as limit:
-                    await self._open(smtp)
-                    await self._address(smtp, mail)
+                    smtp = await self._begin_on_kept(mail)
+                    if smtp is None:
+                        smtp = self._client()
+                        await self._open(smtp)
+                        await self._begin(smtp, mail)
+                    await self._name_recipient(smtp, mail)
                     if not await still_wanted():
                         return Answer("withdrawn")
                     await self._announce(smtp)
@@ -127,14 +140,48 @@ class Mailer:
                 if not limit.expired():
                     raise
                 return Answer("unreachable", None, "The mail server took too long.")
-            if answer.code is not None:
-                await self._say_goodbye(smtp)
+            await self._part(smtp, answer)
+            smtp = None
             return answer
         finally:
-            smtp.close()
+            if smtp is not None:
+                smtp.close()
 
     async def close(self) -> None:
-        """Part from the mail server; what is being handed over goes on. No connection is kept, so this is quick."""
+        """Part from the mail server."""
+        await self._connections.close()
+
+    async def _begin_on_kept(self, mail: Mail) -> SMTP | None:
+        """Begin the mail on a connection that was kept; None when there is none, or it is not good any more.
+
+        Whatever a server says then is about that connection: it has ended it, or wants no further mail on it. A fresh
+        one gets the answer that counts, and as nothing was sent yet, nothing can double.
+        """
+        smtp = self._connections.take()
+        if smtp is None:
+            return None
+        try:
+            # One whose other end is gone without a word must leave time for the fresh one.
+            async with asyncio.timeout(self._patience.until_content * _SHARE_FOR_KEPT):
+                await self._begin(smtp, mail)
+        except (_Ended, TimeoutError):
+            smtp.close()
+            return None
+        except BaseException:
+            smtp.close()
+            raise
+        return smtp
+
+    async def _part(self, smtp: SMTP | None, answer: Answer) -> None:
+        if smtp is None:
+            return
+        if answer.outcome == "accepted":
+            await self._connections.give_back(smtp)
+        elif answer.code is not None:
+            await goodbye(smtp)
+        else:
+            # It said nothing, and would be waited for once more.
+            smtp.close()
 
     def _client(self) -> SMTP:
         return SMTP(
@@ -194,11 +241,13 @@ class Mailer:
             # Not in the server's words: some of them repeat the username.
             raise _Ended(Answer(answer.outcome, answer.code, "The mail server did not accept our sign-in.")) from None
 
-    async def _address(self, smtp: SMTP, mail: Mail) -> None:
+    async def _begin(self, smtp: SMTP, mail: Mail) -> None:
         with _step(refused="channel_refused", about_sender=True):
             # What comes back then has no content (RFC 3461, 4.3): mailboxes for returned mail are read by many.
             options = ["RET=HDRS"] if smtp.supports_extension("dsn") else []
             await smtp.mail(mail.sender, options=options)
+
+    async def _name_recipient(self, smtp: SMTP, mail: Mail) -> None:
         with _step(refused="refused", about_recipient=True):
             await smtp.rcpt(mail.recipient)
 
@@ -224,15 +273,6 @@ class Mailer:
         if 200 <= reply.code < 300:
             return Answer("accepted", reply.code, _printable(reply.message))
         return _judged(reply.code, reply.message, refused="refused", otherwise="unknown")
-
-    async def _say_goodbye(self, smtp: SMTP) -> None:
-        """To a server that answers; one that fell silent would be waited for once more."""
-        try:
-            if smtp.is_connected:
-                await smtp.quit(timeout=_GOODBYE_SECONDS)
-        except (SMTPException, OSError):
-            # The answer is what counts, and it is there already.
-            return
 
 
 @contextmanager

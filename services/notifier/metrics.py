@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from services.notifier.slots import Slots
 from services.notifier.sweep import SweepFigures
 from shared.clock import Clock
 from shared.outbox.publisher import Publisher
@@ -29,8 +30,9 @@ class Attempts:
 class NotifierFigures(Collector):
     """The queue of e-mails and the notifier's outbox, read at each question."""
 
-    def __init__(self, sweep: SweepFigures, publisher: Publisher, clock: Clock) -> None:
+    def __init__(self, sweep: SweepFigures, slots: Slots, publisher: Publisher, clock: Clock) -> None:
         self._sweep = sweep
+        self._slots = slots
         self._relay = publisher.relay.figures
         self._reconciler = publisher.reconciler.figures
         self._clock = clock
@@ -47,6 +49,14 @@ class NotifierFigures(Collector):
         yield CounterMetricFamily("portico_mail_enqueued_by_sweep", "Tasks that sweeps put.", value=sweep.enqueued)
         yield CounterMetricFamily("portico_mail_expired", "Deliveries that expired in the queue.", value=sweep.expired)
         yield CounterMetricFamily("portico_mail_sweep_failures", "Sweeps that had to wait.", value=sweep.failures)
+        yield GaugeMetricFamily(
+            "portico_mail_channels_refusing",
+            "Channels (all mail, or an agency's sender) that took none when last asked.",
+            value=sweep.refusing,
+        )
+        yield CounterMetricFamily(
+            "portico_mail_put_off", "Deliveries that waited because their domain was busy.", value=self._slots.put_off
+        )
         relay, reconciler = self._relay, self._reconciler
         yield CounterMetricFamily("portico_outbox_published", "Rows published.", value=relay.published)
         yield CounterMetricFamily("portico_outbox_failures", "Attempts to publish that failed.", value=relay.failures)

@@ -132,8 +132,11 @@ class NotifierSettings(ProcessSettings):
     bounce_domain: Annotated[str | None, AfterValidator(_bounce_domain)] = None
     # What the tokens are made with; `portico bounces` is told the same. Several while they change, the new one first.
     bounce_key: Annotated[str | None, AfterValidator(_bounce_key)] = Field(default=None, repr=False)
-    # Mails that are handed over at once.
-    worker_threads: int = Field(default=4, ge=1, le=64)
+    # Mails that are handed over at once. A thread only waits for its mail, so it costs little; a worker that is killed
+    # may double as many mails as it has in its hands.
+    worker_threads: int = Field(default=8, ge=1, le=64)
+    # Of those, to one recipient domain. Three domains have to hang before the others have two threads left.
+    mails_per_domain: int = Field(default=2, ge=1, le=64)
     # How long a worker may be silent before another one takes its delivery.
     lease_seconds: float = Field(default=150.0, ge=1, le=280)
     # After how long a published event that nobody has confirmed is asked for.

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from shared.db import Connection, named_queries
+from shared.deliveries.store import LATER, MailName
 from shared.events import Subject
 from shared.letters.languages import chosen
 from shared.letters.wording import NO_WORDING, Wording
@@ -18,14 +19,15 @@ SQL = named_queries(__package__, "sql/deliveries.sql")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Whose delivery an id names. It never changes, so it is read before anything is locked."""
+    """Whose delivery an id names, and which domain it goes to. That never changes: it is read without a lock."""
 
     id: UUID
     agency_id: UUID
     client_id: UUID | None
     portal_login_id: UUID | None
     staff_user_id: UUID | None
-    mail: str
+    mail: MailName
+    domain: str = ""
 
     @property
     def subject(self) -> Subject:
@@ -39,7 +41,8 @@ class Claim:
 
     ``wordings`` is what the agency words itself in this mail, by language.
     ``spent`` counts the earlier attempts that used up one of its tries, ``unknown`` those of unknown outcome;
-    ``refused_before`` says that this number was used before, while the channel was refused.
+    ``refused_before`` says that this number was used before, while the channel was refused; ``channel_refused`` that
+    the channel has accepted nothing since it was refused.
     """
 
     delivery: Known
@@ -58,6 +61,7 @@ class Claim:
     spent: int
     unknown: int
     refused_before: bool
+    channel_refused: bool
     wordings: Mapping[str, Sequence[str]] | None
 
     @property
@@ -92,13 +96,7 @@ async def claim(
     """Take a delivery that is open, due at ``due``, free, wanted by its agency, not expired and has some of its
     ``tries`` left; count the attempt."""
     row = await conn.fetchrow(SQL["claim"], known.id, now, due, lease_until, tries)
-    if row is None:
-        return None
-    number = row["number"]
-    await conn.execute(SQL["close_interrupted"], known.id, number - 1, now)
-    earlier = (await conn.fetch(SQL["earlier_attempts"], known.id, number))[0]
-    await conn.execute(SQL["begin_attempt"], known.id, known.agency_id, number, now)
-    return Claim(delivery=known, lease_until=lease_until, **row, **earlier)
+    return Claim(delivery=known, lease_until=lease_until, **row) if row else None
 
 
 async def keep(conn: Connection, claimed: Claim, *, lease_until: datetime, message_id: str) -> bool:
@@ -147,15 +145,21 @@ async def end_expired(conn: Connection, agency_id: UUID, *, now: datetime, limit
 
 async def due(
     conn: Connection, *, now: datetime, unheard: datetime, enqueued_before: datetime, limit: int
-) -> Sequence[UUID]:
-    """Deliveries that wait for a task: free and due, those never tried since ``unheard``, and with no task put by a
-    sweep after ``enqueued_before``."""
-    return [r["id"] for r in await conn.fetch(SQL["due"], now, unheard, enqueued_before, limit)]
+) -> Sequence[tuple[UUID, MailName]]:
+    """Deliveries that wait for a task, the urgent ones first: free and due, those never tried older than ``unheard``,
+    and with no task put by a sweep after ``enqueued_before``."""
+    rows = await conn.fetch(SQL["due"], now, unheard, enqueued_before, limit, list(LATER))
+    return [(r["id"], r["mail"]) for r in rows]
 
 
 async def mark_enqueued(conn: Connection, delivery_ids: Sequence[UUID], *, now: datetime) -> None:
     """Remember that a sweep put tasks for these."""
     await conn.execute(SQL["mark_enqueued"], list(delivery_ids), now)
+
+
+async def put_off(conn: Connection, delivery_id: UUID, *, now: datetime, until: datetime) -> None:
+    """Have a delivery wait that nobody has tried."""
+    await conn.execute(SQL["put_off"], delivery_id, now, until)
 
 
 async def waiting(conn: Connection, *, now: datetime) -> tuple[int, datetime | None]:

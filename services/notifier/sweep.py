@@ -14,8 +14,11 @@ from typing import Final, Protocol
 import structlog
 
 from services.notifier import store
+from services.notifier.channel import Pauses
 from services.notifier.delivery import PART
 from shared import actors
+from shared.deliveries import tasks
+from shared.deliveries.store import LATER
 from shared.events.delivery_catalogue import DeliveryExpired
 from shared.outbox import Work
 
@@ -33,8 +36,8 @@ _LOCK: Final = "select pg_try_advisory_xact_lock(hashtext('portico deliveries sw
 class DeliveryQueue(Protocol):
     """Where delivery ids go."""
 
-    async def put_all(self, delivery_ids: Sequence[str]) -> None:
-        """Put a task for each id."""
+    async def put_all(self, names: Sequence[str]) -> None:
+        """Put a task for each delivery, named as `shared.deliveries.tasks` does."""
 
 
 @dataclass(slots=True)
@@ -46,6 +49,7 @@ class SweepFigures:
     failures: int = 0
     waiting: int = 0
     oldest_waiting: float = 0.0
+    refusing: int = 0
 
 
 class Sweep:
@@ -55,6 +59,7 @@ class Sweep:
         """``every`` is in seconds."""
         self._work = work
         self._queue = queue
+        self._pauses = Pauses()
         self._every = every
         self.figures = SweepFigures()
 
@@ -78,6 +83,7 @@ class Sweep:
         now = self._work.clock()
         async with self._work.pool.transaction(None) as conn:
             self.figures.waiting, oldest = await store.waiting(conn, now=now)
+            self.figures.refusing = await self._pauses.refusing(conn)
         self.figures.oldest_waiting = (now - oldest).total_seconds() if oldest else 0.0
 
     async def sweep(self) -> None:
@@ -86,6 +92,7 @@ class Sweep:
             if not await conn.fetchval(_LOCK):
                 return
             now = self._work.clock()
+            await self._pauses.forget(conn, now=now)
             for agency_id in await store.agencies_with_expired(conn, now=now):
                 # In transactions of their own: what has expired stays so, even when the broker is away below.
                 while await self._end_expired(actors.system(agency_id, PART)) == BATCH:
@@ -94,8 +101,8 @@ class Sweep:
                 conn, now=now, unheard=now - UNHEARD, enqueued_before=now - ENQUEUE_AGAIN, limit=BATCH
             )
             if due:
-                await self._queue.put_all([str(delivery_id) for delivery_id in due])
-                await store.mark_enqueued(conn, due, now=now)
+                await self._queue.put_all([tasks.named(id_, urgent=mail not in LATER) for id_, mail in due])
+                await store.mark_enqueued(conn, [id_ for id_, _ in due], now=now)
                 self.figures.enqueued += len(due)
                 log.info("deliveries put on the queue", count=len(due))
 

@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 from celery import Celery
 
+from shared.deliveries import tasks
 from shared.deliveries.queue import TASK
 
 log = structlog.get_logger(__name__)
@@ -81,6 +82,7 @@ def _id_in(args: tuple[object, ...], kwargs: dict[str, object]) -> UUID | None:
     if len(args) != 1 or kwargs or not isinstance(args[0], str):
         return None
     try:
-        return UUID(args[0])
+        # A relay of the version before puts the whole name into the message.
+        return UUID(tasks.read(args[0])[0])
     except ValueError:
         return None

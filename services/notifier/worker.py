@@ -15,7 +15,7 @@ from celery import Celery, bootsteps, signals
 from celery.app.trace import setup_worker_optimizations
 from celery.worker import WorkController, state
 
-from shared.deliveries.queue import QUEUE
+from shared.deliveries.queue import QUEUES
 
 log = structlog.get_logger(__name__)
 
@@ -125,7 +125,8 @@ class DeliveryWorker:
             hostname=name,
             pool="threads",
             concurrency=self._threads,
-            queues=[QUEUE],
+            # In this order, which kombu keeps.
+            queues=list(QUEUES),
             without_mingle=True,
             without_gossip=True,
             without_heartbeat=True,

@@ -60,6 +60,8 @@ NOTICES: Final[tuple[MailName, ...]] = (
     "wording_test",
 )
 """They tell what has happened, so nothing that happens later takes them back."""
+LATER: Final = tuple(mail for mail in NOTICES if mail not in ("username", "email_test"))
+"""What is good to know. Everything else somebody waits for in order to get in, so it goes out first."""
 DeliveryState = Literal["queued", "sending", "accepted", "failed", "expired", "superseded", "cancelled"]
 
 
@@ -128,7 +130,7 @@ async def queue(
         str(delivery_id),
     )
     await tx.append(DeliveryQueued(delivery_id=delivery_id, mail=mail), owner)
-    await tx.enqueue_delivery(delivery_id)
+    await tx.enqueue_delivery(delivery_id, urgent=mail not in LATER)
     return delivery_id
 
 

@@ -38,8 +38,8 @@ log = structlog.get_logger(__name__)
 class DeliveryQueue(Protocol):
     """Where delivery ids go."""
 
-    async def put_all(self, delivery_ids: Sequence[str]) -> None:
-        """Put a task for each id."""
+    async def put_all(self, names: Sequence[str]) -> None:
+        """Put a task for each delivery, named as `shared.deliveries.tasks` does."""
 
 
 @dataclass(slots=True)
@@ -145,4 +145,4 @@ class Relay:
             await pipe.execute()
 
     async def _send_deliveries(self, rows: Sequence[Row]) -> None:
-        await self._deliveries.put_all([delivery_id for _, delivery_id in rows])
+        await self._deliveries.put_all([name for _, name in rows])

@@ -13,6 +13,7 @@ from uuid import UUID
 from shared.actors import Actor
 from shared.clock import Clock
 from shared.db import Connection, Pool
+from shared.deliveries import tasks
 from shared.events import Envelope, EventIds, Payload, Subject
 
 OutboxTable = Literal["accounts.outbox", "mail.outbox"]
@@ -69,9 +70,10 @@ class Transaction:
         self.appended += len(envelopes)
         return [e.id for e in envelopes]
 
-    async def enqueue_delivery(self, delivery_id: UUID) -> None:
-        """Have the relay put a task for this delivery on the notifier's queue: its id and nothing else."""
-        await self.conn.execute(_INSERT[self._table], self.new_id(), self.actor.agency_id, "delivery", str(delivery_id))
+    async def enqueue_delivery(self, delivery_id: UUID, *, urgent: bool = True) -> None:
+        """Have the relay put a task for this delivery on one of the notifier's queues: its id and nothing else."""
+        name = tasks.named(delivery_id, urgent=urgent)
+        await self.conn.execute(_INSERT[self._table], self.new_id(), self.actor.agency_id, "delivery", name)
         self.appended += 1
 
 

@@ -21,6 +21,7 @@ TINY = Options(
     rounds=1,
     repeats=5,
     connections=2,
+    mails=40,
 )
 
 

@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 from rich.progress import Progress
 
-from ops.bench import api, hashing, ingest, latency, memory, partitions, queries, sign_ins, usernames, verify
+from ops.bench import api, hashing, ingest, latency, mail, memory, partitions, queries, sign_ins, usernames, verify
 from ops.bench.figures import Figure, Part
 from ops.bench.stage import Stage
 from tests.bench.conftest import TINY
@@ -134,3 +134,14 @@ async def test_sign_ins_tells_what_a_flood_does_to_people_and_what_it_is_told(st
 
 async def test_usernames_compares_those_that_exist_with_others(stage: Stage) -> None:
     assert len(rates(await usernames.measure(stage, TINY))) == 3
+
+
+async def test_mail_compares_the_notifier_with_aiosmtplib_at_a_near_and_a_far_mail_server(stage: Stage) -> None:
+    found = by_name(await mail.measure(stage, TINY))
+    assert {name: str(figure.target or "") for name, figure in found.items()} == {
+        "one notifier, a mail server that answers at once": "ratio >= 0.8",
+        "one notifier, a mail server that answers after 50 ms": "ratio >= 0.8",
+        "two notifiers, a mail server that answers at once": "",
+        "memory of the notifier": "<= 4",
+    }
+    assert all(figure.ours > 0 for name, figure in found.items() if "notifier," in name)

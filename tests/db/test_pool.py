@@ -23,6 +23,26 @@ async def test_the_agency_is_gone_with_its_transaction(database: Database) -> No
         await pool.close()
 
 
+async def test_a_statement_commits_by_itself_and_gives_its_turn_back(database: Database) -> None:
+    pool = await Pool.open(database.url("portico_notifier"), size=1, acquire_timeout=2)
+    pause = "insert into mail.channels values ($1, now(), now(), 1, 550, 'no')"
+
+    async def interrupted() -> None:
+        async with pool.statement() as conn:
+            await conn.execute(pause, uuid4())
+            raise LookupError
+
+    try:
+        with pytest.raises(LookupError):
+            await interrupted()
+        async with pool.statement() as conn:
+            assert await conn.fetchval("select count(*) from mail.channels") == 1
+        async with pool.transaction(None) as conn:
+            assert await conn.fetchval("select count(*) from mail.channels") == 1
+    finally:
+        await pool.close()
+
+
 async def test_a_database_that_is_away_is_unavailable(database: Database) -> None:
     pool = await Pool.open("postgresql://nobody:nothing@127.0.0.1:1/none", size=1, acquire_timeout=2)
     with pytest.raises(Unavailable):

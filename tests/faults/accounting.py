@@ -21,7 +21,7 @@ from services.audit.evidence import ExportedSeals
 from services.audit.findings import ChainReport
 from services.audit.seals import PublicKeys
 from services.audit.verify import open_pool, verify
-from shared.deliveries.queue import QUEUE
+from shared.deliveries.queue import QUEUES
 from shared.streams import GROUP, STREAM
 from tests.faults.load import Load
 from tests.faults.rig import Rig
@@ -127,7 +127,7 @@ async def _on_its_way(rig: Rig, broker: Redis, since: datetime) -> list[str]:
         "rows unpublished": await database.fetchval(_UNPUBLISHED, since),
         "events not stored": len(await database.fetch(_LOST, since)),
         "deliveries unfinished": await database.fetchval(_UNFINISHED, since),
-        "tasks queued": await broker.llen(QUEUE),
+        "tasks queued": sum([await broker.llen(queue) for queue in QUEUES]),
         "entries unread or unacknowledged": await unread(rig),
     }
     return [f"{name}: {count}" for name, count in found.items() if count]

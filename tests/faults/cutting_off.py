@@ -6,14 +6,21 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from services.notifier.settings import NotifierSettings
 from tests.faults.accounting import unpublished, unread
 from tests.faults.play import Fault, Stage
 from tests.faults.proxy import Mode, Proxy
 from tests.faults.rig import Rig
 from tests.support.waiting import soon
 
+THREADS = int(NotifierSettings.model_fields["worker_threads"].default)
 _LATENCY_SECONDS = 0.3
 _LONG_ENOUGH = 60.0
+_MAILS_WAITING = 3
+_MAILS_FAILED = """
+select count(distinct d.id) from mail.deliveries d join mail.delivery_attempts t on t.delivery_id = d.id
+where d.finished_at is null and t.outcome in ('unreachable', 'unknown')
+"""
 _MODES = (Mode.REFUSE, Mode.RESET, Mode.BLACK_HOLE, Mode.HALF_CLOSE, Mode.LATENCY)
 
 
@@ -55,4 +62,27 @@ def away(link: Link, mode: Mode) -> Fault:
     return Fault(f"{link.name} away: {mode.value}", act)
 
 
-CUTTING_OFF = tuple(away(link, mode) for link in (STORE, REDIS) for mode in _MODES)
+def mail_server_away(mode: Mode) -> Fault:
+    """The fault of a mail server that is away in this way, with mails in the workers' hands."""
+
+    async def act(stage: Stage) -> None:
+        rig = stage.rig
+        stage.prove("connections met", rig.smtp_proxy.connections)
+        await rig.smtp_proxy.set(mode, latency=_LATENCY_SECONDS)
+
+        async def some_failed() -> bool:
+            return int(await rig.database.fetchval(_MAILS_FAILED)) >= _MAILS_WAITING
+
+        await soon(some_failed, _LONG_ENOUGH)
+        stage.prove("mails wait", await rig.database.fetchval(_MAILS_FAILED))
+        await rig.smtp_proxy.set(Mode.PASS)
+
+    act.__doc__ = f"The mail server is away: {mode.value}."
+    # The answer to each content that was under way is lost: the copy is the one more try that it gets.
+    return Fault(f"mail server away: {mode.value}", act, mails_may_double=THREADS)
+
+
+CUTTING_OFF = (
+    *(away(link, mode) for link in (STORE, REDIS) for mode in _MODES),
+    *(mail_server_away(mode) for mode in (Mode.RESET, Mode.BLACK_HOLE)),
+)

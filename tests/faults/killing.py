@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 
+from services.notifier.settings import NotifierSettings
 from tests.faults import points
 from tests.faults.accounting import Report
 from tests.faults.play import Fault, Stage
 from tests.faults.points import Point
 from tests.support.waiting import soon
 
+THREADS = int(NotifierSettings.model_fields["worker_threads"].default)
 _DEATH_SECONDS = 40.0
 _TWIN_SECONDS = 30.0
 _SWEEP_SECONDS = 40.0
@@ -81,6 +83,20 @@ async def worker_killed_after_mail(stage: Stage) -> None:
     await _killed_at(stage, points.WORKER_BETWEEN_250_AND_RECORD)
 
 
+async def worker_killed_and_broker_emptied(stage: Stage) -> None:
+    """The Celery worker dies in the middle of a mail, and the queue with all its tasks is gone at that moment."""
+    mortal = await stage.rig.replace("notifier", point=points.WORKER_WHILE_SENDING)
+    async with asyncio.timeout(_DEATH_SECONDS):
+        status = await mortal.ended()
+    stage.prove("killed", status == -signal.SIGKILL)
+    stage.prove("died at its point", mortal.died_at_its_point)
+    held = "select count(*) from mail.deliveries where state = 'sending'"
+    stage.prove("mails in its hands", await stage.rig.database.fetchval(held))
+    await stage.rig.redis.flushall()
+    stage.ended()
+    await stage.rig.start("notifier")
+
+
 def _some_undone(report: Report) -> bool:
     return report.cut_off > report.cut_off_but_done
 
@@ -100,6 +116,14 @@ KILLING = (
     Fault("API killed after commit", api_killed_after_commit, check=_some_done),
     Fault("consumer killed between commit and XACK", consumer_killed),
     Fault("worker killed between pop and unacked", worker_killed_with_message),
-    # Threads of the same worker may each have a mail in their hands: as many as the worker has threads, by default.
-    Fault("worker killed between 250 and record", worker_killed_after_mail, check=_doubled_once, mails_may_double=4),
+    # Threads of the same worker may each have a mail in their hands.
+    Fault(
+        "worker killed between 250 and record", worker_killed_after_mail, check=_doubled_once, mails_may_double=THREADS
+    ),
+    # One of the others may be between 250 and its record.
+    Fault(
+        "worker killed while sending, broker emptied",
+        worker_killed_and_broker_emptied,
+        mails_may_double=THREADS - 1,
+    ),
 )

@@ -34,3 +34,5 @@ CONSUMER_BETWEEN_COMMIT_AND_XACK = Point("audit", "redis.asyncio:Redis.xack", "b
 # kombu takes a message with BRPOP, and remembers it as unacknowledged in a second step.
 WORKER_BETWEEN_POP_AND_UNACKED = Point("notifier", "kombu.transport.redis:QoS.append", "before", call=2)
 WORKER_BETWEEN_250_AND_RECORD = Point("notifier", "services.notifier.delivery:Courier._record", "before", call=2)
+# The mail server has its recipient, and the content has not left.
+WORKER_WHILE_SENDING = Point("notifier", "services.notifier.mailer:Mailer._announce", "before", call=2)

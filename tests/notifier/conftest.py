@@ -18,6 +18,7 @@ from services.notifier.delivery import Courier
 from services.notifier.dkim_signing import DkimSigner
 from services.notifier.mailer import Mailer, Patience, SmtpServer
 from services.notifier.servers import Servers
+from services.notifier.slots import Slots
 from services.notifier.sweep import Sweep
 from shared.accounts.agencies import Agency
 from shared.actors import system
@@ -66,7 +67,7 @@ async def database(one_database: Database) -> Database:
     conn = await asyncpg.connect(one_database.owner_url)
     try:
         await conn.execute(
-            "truncate mail.deliveries, mail.delivery_attempts, mail.outbox, accounts.agencies, accounts.outbox cascade"
+            "truncate mail.deliveries, mail.delivery_attempts, mail.channels, mail.outbox, accounts.agencies, accounts.outbox cascade"
         )
     finally:
         await conn.close()
@@ -190,7 +191,7 @@ async def post(database: Database, admin_work: Work, world: World, keys: Keys) -
 
 @dataclass
 class MakeCourier:
-    """Couriers as processes have them, each with pauses of its own."""
+    """Couriers as processes have them."""
 
     work: Work
     keys: Keys
@@ -205,6 +206,9 @@ class MakeCourier:
     tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
     dkim: DkimSigner | None = None
     return_paths: ReturnPaths | None = None
+    slots: Slots = field(default_factory=lambda: Slots(64))
+    keep: int = 0
+    mailers: list[Mailer] = field(default_factory=list)
 
     def __call__(self, script: Script, *, private_key: str | None = None, pauses: Pauses | None = None) -> Courier:
         return self.to(SmtpServer("127.0.0.1", script.port, "plaintext"), private_key=private_key, pauses=pauses)
@@ -222,18 +226,24 @@ class MakeCourier:
             pauses=pauses or Pauses(),
             lease=self.lease,
             jitter=lambda: self.jitter,
+            slots=self.slots,
             observe=lambda mail, outcome: self.observed.append((mail, outcome)),
             dkim=self.dkim,
             return_paths=self.return_paths,
         )
 
     def mailer(self, server: SmtpServer) -> Mailer:
-        return Mailer(server, hello="portico.example", tls=self.tls, patience=self.patience)
+        made = Mailer(server, hello="portico.example", tls=self.tls, patience=self.patience, keep=self.keep)
+        self.mailers.append(made)
+        return made
 
 
 @pytest.fixture
-def make_courier(notifier_work: Work, keys: Keys) -> MakeCourier:
-    return MakeCourier(notifier_work, keys)
+async def make_courier(notifier_work: Work, keys: Keys) -> AsyncIterator[MakeCourier]:
+    made = MakeCourier(notifier_work, keys)
+    yield made
+    for mailer in made.mailers:
+        await mailer.close()
 
 
 @pytest.fixture

@@ -68,6 +68,8 @@ class Script:
     connections: int = 0
     open: list[_Server] = field(default_factory=list)
     port: int = 0
+    hangs_for: str = "@"
+    """No recipient whose address ends so gets an answer."""
 
     async def answer(self, step: str, server: SMTP, otherwise: str) -> str:
         """The next answer at this step."""
@@ -105,6 +107,8 @@ class _Handler:
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        if address.endswith(self._script.hangs_for):
+            await asyncio.sleep(3600)
         said = await self._script.answer("RCPT", server, "250 OK")
         envelope.rcpt_tos.append(address)
         return said

@@ -11,7 +11,6 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from services.notifier.channel import PAUSE
 from services.notifier.delivery import TRIES, Courier, backoff
 from shared.db import Pool
 from shared.deliveries.sealing import Sealer, new_key_pair
@@ -21,7 +20,6 @@ from tests.notifier.conftest import SECRET, SENDER, MakeCourier, Post
 from tests.notifier.smtp import Script, mail_server
 from tests.support.clock import FakeClock
 from tests.support.databases import Database
-from tests.support.people import World
 
 
 async def test_an_accepted_mail_ends_the_delivery_and_wipes_its_secret(
@@ -204,43 +202,6 @@ async def test_a_server_that_cannot_be_reached_uses_up_no_try(
     await make_courier(smtp).deliver(queued.id)
     assert (await post.row(queued))["state"] == "accepted"
     assert len(smtp.caught) == 1
-
-
-async def test_a_refused_channel_pauses_it_and_uses_up_nothing(
-    post: Post, courier: Courier, smtp: Script, clock: FakeClock
-) -> None:
-    smtp.replies["EHLO"] = ["550 5.7.1 not from here"] * 3
-    first, second = await post.queue(), await post.queue()
-    await courier.deliver(first.id)
-    await courier.deliver(second.id)
-    assert smtp.connections == 1, "nobody asks again during the pause"
-    row = await post.row(first)
-    assert (row["state"], row["attempts"], row["next_attempt_at"]) == ("queued", 0, clock() + PAUSE)
-    for _ in range(2):
-        clock.advance(seconds=60)
-        await courier.deliver(first.id)
-    assert await post.attempts(first) == [(1, "channel_refused", 550)], "one row, however long it lasts"
-    assert await post.reported(first) == ["delivery.deferred"]
-    clock.advance(seconds=60)
-    await courier.deliver(first.id)
-    await courier.deliver(second.id)
-    assert await post.attempts(first) == [(1, "accepted", 250)]
-    assert await post.attempts(second) == [(1, "accepted", 250)]
-
-
-async def test_a_refused_sender_pauses_its_agency_alone(
-    post: Post, courier: Courier, smtp: Script, world: World, clock: FakeClock
-) -> None:
-    lakeside = await world.agency("lakeside", name="Lakeside Support Network")
-    smtp.replies["MAIL"] = ["550 5.7.1 not this sender"]
-    refused, waits, other = await post.queue(), await post.queue(), await post.queue(agency=lakeside)
-    for queued in (refused, waits, other):
-        await courier.deliver(queued.id)
-    assert [(await post.row(q))["state"] for q in (refused, waits, other)] == ["queued", "queued", "accepted"]
-    assert smtp.connections == 2
-    clock.advance(seconds=60)
-    await courier.deliver(waits.id)
-    assert (await post.row(waits))["state"] == "accepted"
 
 
 async def test_an_unknown_outcome_gets_one_more_try(post: Post, courier: Courier, smtp: Script) -> None:

@@ -15,7 +15,8 @@ import pytest
 from redis.asyncio import Redis
 
 from shared.clock import system_clock
-from shared.deliveries.queue import QUEUE, TASK, CeleryDeliveryQueue, celery_app
+from shared.deliveries.queue import OLD_QUEUE, TASK, URGENT_QUEUE, CeleryDeliveryQueue, celery_app
+from shared.deliveries.tasks import named
 from shared.outbox import Work
 from shared.security.tokens import new_signing_key
 from shared.streams import STREAM
@@ -99,7 +100,7 @@ async def test_a_queued_delivery_is_mailed_reported_and_leaves_no_secret(
         waiting = json.dumps([str(queued.id)])
         async with Redis.from_url(broker_url) as redis:
             await queue.put_all([str(queued.id)])
-            [message] = await redis.lrange(QUEUE, 0, -1)
+            [message] = await redis.lrange(URGENT_QUEUE, 0, -1)
             assert waiting not in message.decode(), "the body is encoded; the headers name nothing"
             before = await everything_in(broker_url)
         async with running(environment, tmp_path / "log") as notifier:
@@ -112,12 +113,12 @@ async def test_a_queued_delivery_is_mailed_reported_and_leaves_no_secret(
             # Also what no notifier should ever get, and what is done already.
             await queue.put_all([str(queued.id), "no id", ""])
             app = celery_app(broker_url)
-            app.send_task(TASK, args=[{"secret": "a", "to": "b"}], kwargs={"x": 1}, queue=QUEUE)
+            app.send_task(TASK, args=[{"secret": "a", "to": "b"}], kwargs={"x": 1}, queue=URGENT_QUEUE)
             app.close()
 
             async def drained() -> bool:
                 async with Redis.from_url(broker_url) as redis:
-                    return not await redis.llen(QUEUE) and not await redis.hlen("unacked")
+                    return not await redis.llen(URGENT_QUEUE) and not await redis.hlen("unacked")
 
             await until(drained)
 
@@ -192,9 +193,7 @@ async def test_two_replicas_share_the_work_and_outlive_an_empty_broker(
         async with Redis.from_url(redis_url) as redis:
             await redis.flushall()
         # As if the relay had put its task before that: only the sweep can know of it.
-        await post.sql(
-            "update mail.deliveries set next_attempt_at = now() - interval '20 seconds' where id = $1", lost.id
-        )
+        await post.sql("update mail.deliveries set created_at = now() - interval '20 seconds' where id = $1", lost.id)
         queued.append(lost)
         await until(all_mailed)
         await asyncio.sleep(0.2)
@@ -205,6 +204,95 @@ async def test_two_replicas_share_the_work_and_outlive_an_empty_broker(
         assert all("delivery attempt" in replica.log for replica in (a, b)), "both had some of it"
     for q in queued:
         assert await post.attempts(q) == [(1, "accepted", 250)]
+
+
+async def test_what_somebody_waits_for_overtakes_a_burst_of_notices(
+    environment: dict[str, str], post: Post, smtp: Script, queue: CeleryDeliveryQueue, tmp_path: Path, broker_url: str
+) -> None:
+    notices = [await post.queue(mail="password_changed", recipient=f"n{n}@client.example") for n in range(30)]
+    old = await post.queue(recipient="old@client.example")
+    urgent = [await post.queue(recipient=f"u{n}@client.example") for n in range(10)]
+    await queue.put_all([named(queued.id, urgent=False) for queued in notices])
+    app = celery_app(broker_url)
+    # As a publisher of the version before does, and a relay of that version with a name of this one.
+    app.send_task(TASK, args=[named(old.id, urgent=False)], queue=OLD_QUEUE)
+    app.close()
+    await queue.put_all([named(queued.id, urgent=True) for queued in urgent])
+    async with running(environment, tmp_path / "log", WORKER_THREADS="1", MAILS_PER_DOMAIN="1"):
+
+        async def all_mailed() -> bool:
+            return len(smtp.caught) == 41
+
+        await until(all_mailed)
+    order = [mail.recipients[0][0] for mail in smtp.caught]
+    assert "".join(order) == "u" * 10 + "o" + "n" * 30
+
+
+async def test_a_domain_that_hangs_holds_up_no_other(
+    environment: dict[str, str], post: Post, smtp: Script, queue: CeleryDeliveryQueue, tmp_path: Path
+) -> None:
+    environment |= {"SWEEP_SECONDS": "0.5", "WORKER_THREADS": "4", "MAILS_PER_DOMAIN": "2"}
+    smtp.hangs_for = "@hangs.example"
+    hanging = [await post.queue(recipient=f"h{n}@hangs.example") for n in range(12)]
+    others = [await post.queue(recipient=f"o{n}@other.example") for n in range(8)]
+
+    async def others_mailed() -> bool:
+        return len(smtp.caught) == len(others)
+
+    async with running(environment, tmp_path / "log") as notifier:
+        await queue.put_all([str(q.id) for q in [*hanging, *others]])
+        began = time.monotonic()
+        await until(others_mailed, 20)
+        assert time.monotonic() - began < 15, "a mail may hang for 60 s"
+        assert all(mail.recipients[0].endswith("@other.example") for mail in smtp.caught)
+        states = [(await post.row(q))["state"] for q in hanging]
+        assert states.count("sending") == 2
+        assert states.count("queued") == 10
+        _, metrics = await notifier.probe("/metrics")
+        assert "portico_mail_put_off_total 0" not in metrics
+        smtp.hangs_for = "@"
+    assert [await post.attempts(q) for q in others] == [[(1, "accepted", 250)]] * 8
+
+
+async def test_an_end_in_the_middle_of_a_queue_loses_and_doubles_nothing(
+    environment: dict[str, str], post: Post, smtp: Script, queue: CeleryDeliveryQueue, tmp_path: Path
+) -> None:
+    environment |= {"SWEEP_SECONDS": "0.3", "WORKER_THREADS": "4", "MAILS_PER_DOMAIN": "4"}
+    queued = [await post.queue() for _ in range(40)]
+    held, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def hold() -> None:
+        held.release()
+        await go_on.wait()
+
+    async with running(environment, tmp_path / "first") as first:
+        await queue.put_all([str(q.id) for q in queued])
+        smtp.before["DATA"] = hold
+        for _ in range(4):
+            await held.acquire()
+        ending = asyncio.create_task(first.stop())
+
+        async def draining() -> bool:
+            return (await first.probe("/readyz"))[0] == 503
+
+        await until(draining)
+        smtp.before.clear()
+        go_on.set()
+        assert await ending == 0
+    handed_over = len(smtp.caught)
+    states = [(await post.row(q))["state"] for q in queued]
+    assert states.count("accepted") == handed_over < len(queued)
+    assert set(states) == {"accepted", "queued"}, "none is left in the hands of a process that is gone"
+    await post.sql("update mail.deliveries set created_at = now() - interval '1 minute' where finished_at is null")
+
+    async def all_mailed() -> bool:
+        return len(smtp.caught) >= len(queued)
+
+    async with running(environment, tmp_path / "second"):
+        await until(all_mailed)
+    assert sorted(mail.message["Message-ID"] for mail in smtp.caught) == sorted(
+        f"<{q.id}@portico.example>" for q in queued
+    )
 
 
 async def test_what_is_in_flight_is_finished_before_the_end(

@@ -12,7 +12,8 @@ import pytest
 from kombu.exceptions import OperationalError
 from redis.asyncio import Redis
 
-from shared.deliveries.queue import QUEUE, TASK, CeleryDeliveryQueue, celery_app
+from shared.deliveries.queue import LATER_QUEUE, TASK, URGENT_QUEUE, CeleryDeliveryQueue, celery_app
+from shared.deliveries.tasks import named
 from tests.support.forwarding import Forwarding
 
 
@@ -25,9 +26,9 @@ async def a_queue(url: str) -> AsyncIterator[CeleryDeliveryQueue]:
         queue.close()
 
 
-async def messages(url: str) -> list[dict[str, object]]:
+async def messages(url: str, queue: str = URGENT_QUEUE) -> list[dict[str, object]]:
     async with Redis.from_url(url) as redis:
-        return [json.loads(raw) for raw in reversed(await redis.lrange(QUEUE, 0, -1))]
+        return [json.loads(raw) for raw in reversed(await redis.lrange(queue, 0, -1))]
 
 
 async def test_a_message_names_the_delivery_and_nothing_else(broker_url: str) -> None:
@@ -43,6 +44,15 @@ async def test_a_message_names_the_delivery_and_nothing_else(broker_url: str) ->
         assert headers["task"] == TASK
         assert (headers["argsrepr"], headers["kwargsrepr"]) == ("(delivery)", "{}")
         assert message["content-type"] == "application/json"
+
+
+async def test_notices_have_a_queue_of_their_own_and_their_messages_hold_the_id_alone(broker_url: str) -> None:
+    notice, urgent = uuid4(), uuid4()
+    async with a_queue(broker_url) as queue:
+        await queue.put_all([named(notice, urgent=False), named(urgent, urgent=True)])
+    for name, delivery_id in ((LATER_QUEUE, notice), (URGENT_QUEUE, urgent)):
+        [message] = await messages(broker_url, name)
+        assert json.loads(base64.b64decode(str(message["body"])))[0] == [str(delivery_id)]
 
 
 async def test_it_says_when_the_broker_is_away_and_goes_on_when_it_is_back(broker_url: str) -> None:

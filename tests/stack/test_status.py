@@ -35,7 +35,7 @@ from services.audit.figures import Figures
 from shared.accounts.agencies import Agency
 from shared.clock import system_clock
 from shared.db import Pool
-from shared.deliveries.queue import QUEUE, CeleryDeliveryQueue, celery_app
+from shared.deliveries.queue import QUEUES, URGENT_QUEUE, CeleryDeliveryQueue, celery_app
 from shared.streams import FIELD, GROUP, STREAM
 from tests.audit.events import an_event
 from tests.support.databases import Database
@@ -48,6 +48,7 @@ NAMES = [
     "mail outbox unpublished",
     "mail outbox unconfirmed",
     "deliveries due",
+    "mail channels",
     "stream length",
     "group",
     "unread",
@@ -393,13 +394,33 @@ async def test_chains_that_go_on_beyond_their_seal(
     assert (found.state, found.value) == ("ok", "0 waiting; the last seal 10 min ago")
 
 
+async def test_channels_that_take_no_mail(
+    deployment: Deployment, owner: asyncpg.Connection[asyncpg.Record], agency: Agency
+) -> None:
+    assert (await line(deployment, "mail channels")).value == "none refused"
+    refused = (
+        "insert into mail.channels (agency_id, since, paused_until, refusals, code, reply)"
+        " values ($1, now() - interval '20 minutes', now() + interval '5 minutes', 3, $2, $3)"
+    )
+    await owner.execute(refused, agency.id, 550, "5.7.1 not this sender")
+    found = await line(deployment, "mail channels")
+    assert (found.state, found.figures["refusing"][0]["agency"]) == ("look", agency.slug)  # type: ignore[index]
+    await owner.execute(refused, None, None, "The mail server offers no way to sign in that we know.")
+    found = await line(deployment, "mail channels")
+    assert found.state == "bad"
+    assert found.value == (
+        "all mail refused for 20 min, next try in 5 min: The mail server offers no way to sign in that we know."
+        f"; mail of {agency.slug} refused for 20 min, next try in 5 min: 550 5.7.1 not this sender"
+    )
+
+
 async def test_tasks_in_the_queue_and_in_workers_hands(deployment: Deployment, broker_url: str) -> None:
     queue = CeleryDeliveryQueue(celery_app(broker_url))
     await queue.put_all([str(uuid4()) for _ in range(3)])
     queue.close()
     assert (await line(deployment, "queue")).figures == {"tasks": 3}
     with Broker(broker_url) as broker, broker.channel() as channel:
-        assert Queue(QUEUE)(channel).get(no_ack=False) is not None
+        assert Queue(URGENT_QUEUE)(channel).get(no_ack=False) is not None
         assert (await line(deployment, "queue")).figures == {"tasks": 2}
         found = await line(deployment, "queue unacknowledged")
         assert (found.state, found.figures["tasks"]) == ("ok", 1)
@@ -412,7 +433,8 @@ async def test_tasks_in_the_queue_and_in_workers_hands(deployment: Deployment, b
 
 async def test_a_queue_that_nobody_works_off(deployment: Deployment, broker_url: str) -> None:
     async with Redis.from_url(broker_url) as redis:
-        await redis.rpush(QUEUE, *["x"] * 1000)
+        for queue, count in zip(QUEUES, (200, 300, 500), strict=True):
+            await redis.rpush(queue, *["x"] * count)
     found = await line(deployment, "queue")
     assert (found.state, found.value) == ("look", "1,000 tasks")
 

@@ -24,3 +24,10 @@ from (
     where finished_at is null and next_attempt_at <= now() and (lease_until is null or lease_until <= now())
     order by next_attempt_at limit $1
 ) d;
+
+-- name: channels
+-- Channels that took no mail when they were last asked; the one of all mail first.
+select a.slug, c.code, c.reply, extract(epoch from now() - c.since)::float8 as seconds,
+    extract(epoch from c.paused_until - now())::float8 as paused_seconds
+from mail.channels c left join accounts.agencies a on a.id = c.agency_id
+order by c.agency_id nulls first limit 100;

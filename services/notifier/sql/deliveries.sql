@@ -1,47 +1,73 @@
 -- name: find
--- Whose delivery a task names.
-select id, agency_id, client_id, portal_login_id, staff_user_id, mail from mail.deliveries where id = $1;
+-- Whose delivery a task names, and where it goes.
+select id, agency_id, client_id, portal_login_id, staff_user_id, mail, lower(split_part(recipient, '@', 2)) as domain from mail.deliveries where id = $1;
 
 -- name: claim
 -- One worker gets it: whoever comes second waits for the row, and finds the lease taken. The attempt counts from here
--- on, so that a mail which kills its worker is not tried for ever.
-update mail.deliveries d
-set state = 'sending', attempts = d.attempts + 1, lease_until = $4, enqueued_at = null
-from accounts.agencies a
-where d.id = $1 and a.id = d.agency_id and d.finished_at is null
-    and d.next_attempt_at <= $3 and (d.lease_until is null or d.lease_until <= $2)
-    and (a.contracted or d.staff_user_id is not null) and d.expires_at > $2
-    and (
-        select count(*) from mail.delivery_attempts t
-        where t.delivery_id = d.id
-            and (t.outcome is null or t.outcome in ('deferred', 'unknown', 'interrupted', 'error'))
-    ) < $5
-returning d.attempts as number, d.recipient, d.context, d.sealed_secret, d.sealed_for, d.message_id, d.expires_at,
-    a.name as agency_name, a.sender, a.time_zone, a.locale,
-    -- By language; of the agency whose transaction this is.
+-- on, so that a mail which kills its worker is not tried for ever. Attempts whose worker ended before they did are closed.
+-- Not spent are those in which nothing was said about this mail. A number is used again after the channel was refused,
+-- so that a long refusal does not leave a row a minute. One statement, since each round trip counts in a long queue.
+with claimed as (
+    update mail.deliveries d
+    set state = 'sending', attempts = d.attempts + 1, lease_until = $4, enqueued_at = null
+    from accounts.agencies a
+    where d.id = $1 and a.id = d.agency_id and d.finished_at is null
+        and d.next_attempt_at <= $3 and (d.lease_until is null or d.lease_until <= $2)
+        and (a.contracted or d.staff_user_id is not null) and d.expires_at > $2
+        and not exists (
+            -- An agency with a mail server of its own is not held by the operator's. A test is how a repair is seen.
+            select from mail.channels c
+            where c.paused_until > $2 and d.mail <> 'email_test' and (
+                c.agency_id = d.agency_id
+                or c.agency_id is null
+                and not exists (select from accounts.email_settings e where e.agency_id = d.agency_id and e.host is not null)
+            )
+        )
+        and (
+            select count(*) from mail.delivery_attempts t
+            where t.delivery_id = d.id
+                and (t.outcome is null or t.outcome in ('deferred', 'unknown', 'interrupted', 'error'))
+        ) < $5
+        and not exists (
+            select from mail.bounced_addresses b
+            where b.agency_id = d.agency_id and b.address = lower(d.recipient) and b.lifted_at is null
+        )
+    returning d.id, d.agency_id, d.mail, d.attempts as number, d.recipient, d.context, d.sealed_secret, d.sealed_for,
+        d.message_id, d.expires_at, a.name as agency_name, a.sender, a.time_zone, a.locale
+), closed as (
+    update mail.delivery_attempts t
+    set ended_at = $2, outcome = 'interrupted', reply = 'The notifier stopped before it knew.'
+    from claimed where t.delivery_id = claimed.id and t.number < claimed.number and t.outcome is null
+), begun as (
+    insert into mail.delivery_attempts (delivery_id, agency_id, number, started_at)
+    select id, agency_id, number, $2 from claimed
+    on conflict (delivery_id, number) do update
+    set started_at = excluded.started_at, ended_at = null, outcome = null, reply_code = null, reply = ''
+)
+select claimed.number, recipient, context, sealed_secret, sealed_for, message_id, expires_at, agency_name, sender,
+    time_zone, locale, earlier.spent, earlier.unknown, earlier.refused_before,
+    exists (
+        select from mail.channels c where c.agency_id is null or c.agency_id = claimed.agency_id
+    ) as channel_refused,
+    -- By language.
     (
         select jsonb_object_agg(w.language, jsonb_build_array(w.subject, w.opening, w.closing))
-        from accounts.mail_wordings w where w.agency_id = d.agency_id and w.mail = d.mail
-    ) as wordings;
+        from accounts.mail_wordings w where w.agency_id = claimed.agency_id and w.mail = claimed.mail
+    ) as wordings
+from claimed, lateral (
+    -- As it was before this statement.
+    select
+        count(*) filter (where outcome is null or outcome in ('deferred', 'unknown', 'interrupted', 'error')) as spent,
+        count(*) filter (where outcome = 'unknown') as unknown,
+        coalesce(bool_or(number = claimed.number), false) as refused_before
+    from mail.delivery_attempts where delivery_id = claimed.id
+) earlier;
 
 -- name: close_interrupted
 -- Attempts whose worker ended before they did.
 update mail.delivery_attempts
 set ended_at = $3, outcome = 'interrupted', reply = 'The notifier stopped before it knew.'
 where delivery_id = $1 and number <= $2 and outcome is null;
-
--- name: earlier_attempts
--- What the earlier attempts leave of its tries. Not spent: those in which nothing was said about this mail.
-select count(*) filter (where outcome in ('deferred', 'unknown', 'interrupted', 'error')) as spent,
-    count(*) filter (where outcome = 'unknown') as unknown,
-    coalesce(bool_or(number = $2), false) as refused_before
-from mail.delivery_attempts where delivery_id = $1;
-
--- name: begin_attempt
--- A number is used again after the channel was refused, so that a long refusal does not leave a row a minute.
-insert into mail.delivery_attempts (delivery_id, agency_id, number, started_at) values ($1, $2, $3, $4)
-on conflict (delivery_id, number) do update
-set started_at = excluded.started_at, ended_at = null, outcome = null, reply_code = null, reply = '';
 
 -- name: keep
 -- The last look before the content leaves: it may have been superseded or cancelled while the server was greeted.
@@ -102,11 +128,20 @@ where id in (
 returning id, agency_id, client_id, portal_login_id, staff_user_id, mail;
 
 -- name: due
--- Those never tried get a while, since their first task comes from the relay; a later try has no other task than this.
-select id from mail.deliveries
-where finished_at is null and next_attempt_at <= $1 and (lease_until is null or lease_until <= $1)
-    and (attempts > 0 or next_attempt_at <= $2) and (enqueued_at is null or enqueued_at <= $3)
-order by next_attempt_at limit $4;
+-- New ones get a while, since their first task comes from the relay; a later try has no other task than this. What
+-- somebody waits for comes first, and nothing whose channel is paused.
+select d.id, d.mail from mail.deliveries d
+where d.finished_at is null and d.next_attempt_at <= $1 and (d.lease_until is null or d.lease_until <= $1)
+    and (d.attempts > 0 or d.created_at <= $2) and (d.enqueued_at is null or d.enqueued_at <= $3)
+    and not exists (
+        select from mail.channels c
+        where c.paused_until > $1 and d.mail <> 'email_test' and (
+            c.agency_id = d.agency_id
+            or c.agency_id is null
+            and not exists (select from accounts.email_settings e where e.agency_id = d.agency_id and e.host is not null)
+        )
+    )
+order by d.mail = any($5::text[]), d.next_attempt_at limit $4;
 
 -- name: mark_enqueued
 -- While tasks wait in a long queue, sweeps must not put them there again and again.
@@ -116,3 +151,8 @@ update mail.deliveries set enqueued_at = $2 where id = any($1::uuid[]) and finis
 -- For the figures: the age of the oldest due delivery tells of trouble whatever the worker says of itself.
 select count(*) as count, min(next_attempt_at) as oldest from mail.deliveries
 where finished_at is null and next_attempt_at <= $1;
+
+-- name: put_off
+-- Nothing was tried, so nothing is counted. Whoever has it meanwhile keeps it.
+update mail.deliveries set next_attempt_at = $3, enqueued_at = null
+where id = $1 and finished_at is null and (lease_until is null or lease_until <= $2) and next_attempt_at < $3;

@@ -15,9 +15,11 @@ create table accounts.mail_wordings (
 );
 alter table accounts.mail_wordings enable row level security;
 alter table accounts.mail_wordings force row level security;
-create policy one_agency on accounts.mail_wordings to portico_admin, portico_notifier
+create policy one_agency on accounts.mail_wordings to portico_admin
     using (agency_id = (select accounts.current_agency()))
     with check (agency_id = (select accounts.current_agency()));
+-- The notifier takes a delivery before it goes on as its agency.
+create policy across_agencies on accounts.mail_wordings for select to portico_notifier using (true);
 grant select, insert on accounts.mail_wordings to portico_admin;
 grant update (subject, opening, closing, updated_at) on accounts.mail_wordings to portico_admin;
 grant select (agency_id, mail, language, subject, opening, closing) on accounts.mail_wordings to portico_notifier;

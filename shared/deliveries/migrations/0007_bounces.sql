@@ -46,6 +46,9 @@ begin
 end
 $$;
 
+-- Whether an address is one of these is asked before the notifier goes on as the agency.
+create policy across_agencies on mail.bounced_addresses for select to portico_notifier using (true);
+
 -- The portal sees none of it: what it queues for such an address is ended by the notifier.
 grant select, insert on mail.bounces to portico_admin, portico_notifier;
 grant select, insert, update on mail.bounced_addresses to portico_admin, portico_notifier;

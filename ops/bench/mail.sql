@@ -1,0 +1,3 @@
+-- name: count
+-- What became of the deliveries.
+select count(*) from mail.deliveries where state = 'accepted';
