@@ -101,7 +101,7 @@ class Letters:
         """
         language = words.written_in
         translate = _translator(language)
-        values: dict[str, Any] = {**_values(words, translate), "_": translate, "language": language}
+        values: dict[str, Any] = {**_values(words), "_": translate, "language": language}
         own = wording.rendered(values)
         values["opening"] = paragraphs(own.opening) or (catalogue(language).get(GREETING, GREETING),)
         values["closing"] = paragraphs(own.closing)
@@ -126,14 +126,15 @@ def _translator(language: str) -> Callable[..., str]:
     @pass_context
     def translate(context: Context, sentence: str, **more: object) -> str:
         words = translated.get(sentence, sentence)
-        # Sentences are ours and may hold markup; what is filled in is escaped where the template escapes.
+        # Sentences are ours and stand in the templates; what is filled in is escaped where the template escapes.
         form = Markup(words) if context.eval_ctx.autoescape else words  # noqa: S704
         return form % ChainMap(more, context) if "%(" in words else form  # type: ignore[arg-type]
 
     return translate
 
 
-def _values(words: Words, translate: Callable[..., str]) -> Mapping[str, str]:
+def _values(words: Words) -> Mapping[str, str]:
+    detail = _one_line(words.detail)
     url = _web_address(words.staff_url or words.portal_url or "")
     return {
         "username": _one_line(words.username),
@@ -145,10 +146,11 @@ def _values(words: Words, translate: Callable[..., str]) -> Mapping[str, str]:
         "confirm_url": f"{url.rstrip('/')}/confirm-email#token={words.secret}",
         "new_email": _one_line(words.new_email),
         "secret": words.secret,
-        "detail": _one_line(words.detail),
         "invitation_url": f"{url.rstrip('/')}/invitation#token={words.secret}",
         "happened": _happened(words),
         "place": _one_line(words.place),
+        # Not by way of `_`, which takes what it is given for a sentence of ours.
+        "detail": catalogue(words.written_in).get(detail, detail),
         "expires": moment(words.expires_at, words.time_zone, words.locale, words.written_in),
     }
 

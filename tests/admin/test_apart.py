@@ -142,7 +142,14 @@ async def kept(town: Town, elsewhere: Elsewhere) -> str:
     """Everything that the other agency has, but for when its session was seen."""
     tables = ("clients", "portal_logins", "sessions", "password_tokens", "sign_in_budgets", "staff_users", "outbox")
     tables += ("identity_providers", "staff_identities", "single_sign_ons")
-    tables += ("recovery_codes", "remembered_devices", "totp_authenticators", "half_sign_ins", "passkeys")
+    tables += (
+        "recovery_codes",
+        "remembered_devices",
+        "totp_authenticators",
+        "half_sign_ins",
+        "passkeys",
+        "mail_wordings",
+    )
     found = {
         table: await town.rows(
             f"select to_jsonb(t) - 'last_seen_at' - 'published_at' - 'confirmed_at' as row"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import get_args
 
@@ -45,6 +46,12 @@ def test_a_further_language_is_a_folder(tmp_path: Path, monkeypatch: pytest.Monk
 def test_every_mail_has_templates_and_every_one_to_clients_can_be_worded() -> None:
     assert set(get_args(MailName)) - {TEST_MAIL} == FOLDERS
     assert set(WORDED) == {name for name in FOLDERS if not name.startswith("staff_")}
+
+
+def test_nothing_but_written_sentences_goes_through_the_catalogue() -> None:
+    """What is given to ``_`` is taken for markup of ours."""
+    for path in TEMPLATES.rglob("*.*"):
+        assert not re.search(r"\b_\((?![\"'])", path.read_text("utf-8")), path
 
 
 def test_every_sentence_in_a_template_goes_through_the_catalogue() -> None:

@@ -137,6 +137,16 @@ def test_what_fills_a_placeholder_is_no_template_and_no_markup() -> None:
     assert "<b>" not in letter.html
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_detail_is_translated_where_it_is_known_and_is_text_in_any_case(language: str) -> None:
+    for detail in ("<b>Firefox</b> %(secret)s", "{{ secret }}", "100 % (of)"):
+        letter = Letters().write("second_factor_changed", words(detail=detail, language=language))
+        assert f"\n    {detail}.\n" in letter.text
+        assert "<b>" not in letter.html
+    known = Letters().write("second_factor_changed", words(detail="A recovery code was used", language=language))
+    assert ("Se usó un código de recuperación" in known.html) == (language == "es")
+
+
 async def test_a_delivery_has_the_agencys_words_in_its_language(post: Post, courier: Courier, smtp: Script) -> None:
     await put(post, "en", OWN)
     await put(post, "es", replace(OWN, subject="", opening="Estimada {{ username }}:"))
