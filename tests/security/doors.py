@@ -60,6 +60,7 @@ WITHOUT_A_SESSION = frozenset(
         "reset",
         "not-me",
         "confirm-email",
+        "invitation",
         "second-factor",
         "single-sign-on",
     }
