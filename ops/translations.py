@@ -18,6 +18,7 @@ from babel.messages.pofile import read_po, write_po
 
 from shared.accounts.password_mails import ATTACKS_IN_WORDS, SECOND_STEP_REMOVED
 from shared.events.factor_catalogue import CHANGES_IN_WORDS
+from shared.http.devices import UNKNOWN
 from shared.letters.rendering import GREETING, MOMENT
 
 _LETTERS: Final = Path(__file__).parents[1] / "shared" / "letters"
@@ -26,7 +27,7 @@ _TEMPLATE: Final = _LOCALE / "letters.pot"
 _LONGEST_LINE: Final = 120
 _NO_DATE: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
-DETAILS: Final = (*CHANGES_IN_WORDS.values(), *ATTACKS_IN_WORDS.values(), SECOND_STEP_REMOVED)
+DETAILS: Final = (*CHANGES_IN_WORDS.values(), *ATTACKS_IN_WORDS.values(), SECOND_STEP_REMOVED, UNKNOWN)
 """What mails that tell of several things are given as their ``detail``."""
 
 _NOTES: Final = {

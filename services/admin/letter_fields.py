@@ -38,5 +38,9 @@ SubjectText: TypeAlias = Annotated[
     str, Field(max_length=LONGEST_SUBJECT, description="One plain line, without placeholders.")
 ]
 OwnText: TypeAlias = Annotated[
-    str, Field(max_length=LONGEST_TEXT, description=f"Text with placeholders: {', '.join(PLACEHOLDERS)}.")
+    str,
+    Field(
+        max_length=LONGEST_TEXT,
+        description=f"Text with placeholders: {', '.join(PLACEHOLDERS)} (no username in new_email).",
+    ),
 ]

@@ -102,7 +102,7 @@ class Letters:
         language = words.written_in
         translate = _translator(language)
         values: dict[str, Any] = {**_values(words), "_": translate, "language": language}
-        own = wording.rendered(values)
+        own = wording.rendered(mail, values)
         values["opening"] = paragraphs(own.opening) or (catalogue(language).get(GREETING, GREETING),)
         values["closing"] = paragraphs(own.closing)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
@@ -16,14 +16,18 @@ TEST_MAIL: Final = "wording_test"
 WORDED: Final[Mapping[str, str]] = MappingProxyType(
     {
         "temporary_password": "Temporary password",
+        "invitation_link": "Link to choose a password",
         "password_reset": "Choose a new password",
         "username": "Forgotten username",
         "password_changed": "Password was changed",
         "email_changed": "E-mail address was changed",
+        "new_email": "New e-mail address",
         "passkey_changed": "Passkey was added or removed",
         "second_factor_changed": "Second step was changed",
         "second_factor_reset": "Second step was removed by staff",
         "sign_in_refused": "Somebody tried to sign in",
+        "new_device": "Sign-in on a new device",
+        "login_inactive": "Login was made inactive",
     }
 )
 """The letters to clients and representatives, which agencies may word in part, as their admins know them."""
@@ -32,7 +36,9 @@ _DETAILS: Final = {
     "passkey_changed": "added",
     "second_factor_changed": "An authenticator app was set up",
     "sign_in_refused": "Somebody typed a wrong password ten times",
+    "new_device": "Firefox on Windows",
 }
+_AGO: Final = timedelta(days=3)
 
 
 def sample_words(
@@ -49,6 +55,8 @@ def sample_words(
         locale=locale,
         new_email="s***@example.org",
         detail=_DETAILS.get(mail, ""),
+        happened_at=(expires_at - _AGO).isoformat(),
+        place="198.51.x.x",
         language=language,
     )
 

@@ -19,6 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from shared.errors import FieldError
 
 PLACEHOLDERS: Final = ("agency_name", "username", "portal_url")
+_NAMELESS: Final = frozenset({"new_email"})
 _FILTERS: Final = ("upper", "lower", "title")
 LONGEST_TEXT: Final = 600
 LONGEST_SUBJECT: Final = 100
@@ -48,13 +49,18 @@ class Wording:
     opening: str = ""
     closing: str = ""
 
-    def rendered(self, values: Mapping[str, Any]) -> Wording:
-        """The same, filled in; looked at again, since it comes from a store. Raises WrongWording."""
+    def rendered(self, mail: str, values: Mapping[str, Any]) -> Wording:
+        """The same, filled in for a letter; looked at again, since it comes from a store. Raises WrongWording."""
         check_subject(self.subject, "")
-        return Wording(self.subject, _rendered(self.opening, values), _rendered(self.closing, values))
+        return Wording(self.subject, _rendered(self.opening, mail, values), _rendered(self.closing, mail, values))
 
 
 NO_WORDING: Final = Wording()
+
+
+def placeholders_of(mail: str) -> tuple[str, ...]:
+    """What own words in a letter can name. One that may reach a stranger, at a mistyped address, names no username."""
+    return tuple(name for name in PLACEHOLDERS if name != "username" or mail not in _NAMELESS)
 
 
 def paragraphs(text: str) -> tuple[str, ...]:
@@ -62,8 +68,8 @@ def paragraphs(text: str) -> tuple[str, ...]:
     return tuple(part for part in _BLANK_LINES.split(text.strip()) if part)
 
 
-def checked(wording: Wording, agency_name: str) -> tuple[Wording, tuple[FieldError, ...]]:
-    """The wording as it is kept (trimmed, lines ended by ``\\n``), and what is wrong with it, field by field."""
+def checked(wording: Wording, mail: str, agency_name: str) -> tuple[Wording, tuple[FieldError, ...]]:
+    """A letter's wording as it is kept (trimmed, lines ended by ``\\n``), and what is wrong with it, field by field."""
     kept = Wording(wording.subject.strip(), _lines(wording.opening), _lines(wording.closing))
     errors = []
     for name, text in (("subject", kept.subject), ("opening", kept.opening), ("closing", kept.closing)):
@@ -71,7 +77,7 @@ def checked(wording: Wording, agency_name: str) -> tuple[Wording, tuple[FieldErr
             if name == "subject":
                 check_subject(text, agency_name)
             else:
-                check_text(text)
+                check_text(text, mail)
         except WrongWording as error:
             errors.append(FieldError(name, str(error)))
     return kept, tuple(errors)
@@ -91,28 +97,29 @@ def check_subject(text: str, agency_name: str) -> None:
         raise WrongWording("Leave the name of your agency out of the subject: it shows on locked screens.")
 
 
-def check_text(text: str) -> None:
+def check_text(text: str, mail: str) -> None:
     """Raises WrongWording with the line and what is wrong there."""
-    _parsed(text)
+    _parsed(text, placeholders_of(mail))
 
 
 def _lines(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.replace("\r\n", "\n").replace("\r", "\n").strip().split("\n"))
 
 
-def _rendered(text: str, values: Mapping[str, Any]) -> str:
+def _rendered(text: str, mail: str, values: Mapping[str, Any]) -> str:
     if not text:
         return ""
-    tree = _parsed(text)
+    names = placeholders_of(mail)
+    tree = _parsed(text, names)
     try:
         template = _ENVIRONMENT.from_string(tree)
         # Nothing but these: neither the secret nor a link that carries it can be named.
-        return template.render({name: values[name] for name in PLACEHOLDERS if name in values})
+        return template.render({name: values[name] for name in names if name in values})
     except TemplateError as error:
         raise WrongWording("This cannot be filled in.") from error
 
 
-def _parsed(text: str) -> nodes.Template:
+def _parsed(text: str, names: tuple[str, ...]) -> nodes.Template:
     if len(text) > LONGEST_TEXT:
         raise WrongWording(f"Use at most {LONGEST_TEXT} characters.")
     for number, line in enumerate(text.split("\n"), 1):
@@ -123,7 +130,7 @@ def _parsed(text: str) -> nodes.Template:
         if sum(1 for _ in tree.find_all((nodes.Name, nodes.If))) > _MOST_PARTS:
             raise WrongWording(f"Use at most {_MOST_PARTS} placeholders and conditions.")
         for node in tree.body:
-            _check(node, depth=0)
+            _check(node, names, depth=0)
     except TemplateSyntaxError as error:
         raise WrongWording(f"Line {error.lineno}: {_explained(error)}") from None
     except RecursionError:
@@ -131,11 +138,11 @@ def _parsed(text: str) -> nodes.Template:
     return tree
 
 
-def _check(node: nodes.Node, *, depth: int) -> None:
+def _check(node: nodes.Node, names: tuple[str, ...], *, depth: int) -> None:
     """Whether a part is one of the few that are allowed."""
     if isinstance(node, nodes.Name):
-        if node.name not in PLACEHOLDERS or node.ctx != "load":
-            raise WrongWording(f"Line {node.lineno}: “{node.name}” is no placeholder. Use {_choices(PLACEHOLDERS)}.")
+        if node.name not in names or node.ctx != "load":
+            raise WrongWording(f"Line {node.lineno}: “{node.name}” is no placeholder. Use {_choices(names)}.")
     elif isinstance(node, nodes.Filter):
         if node.name not in _FILTERS or node.args or node.kwargs or node.dyn_args or node.dyn_kwargs:
             raise WrongWording(f"Line {node.lineno}: “{node.name}” is no filter. Use {_choices(_FILTERS)}.")
@@ -149,7 +156,7 @@ def _check(node: nodes.Node, *, depth: int) -> None:
             "{{ agency_name }}, and {% if username %} ... {% endif %}."
         )
     for child in node.iter_child_nodes():
-        _check(child, depth=depth)
+        _check(child, names, depth=depth)
 
 
 def _is_plain(node: nodes.Node) -> bool:

@@ -142,6 +142,31 @@ async def test_the_preview_shows_the_letter_in_its_language_with_made_up_values(
     assert "frame-src 'self'" in (await admin.get(ADDRESS)).headers["Content-Security-Policy"]
 
 
+@pytest.mark.parametrize("mail", WORDED)
+async def test_every_letter_has_a_preview_in_every_language(admin: Browser, mail: str) -> None:
+    for language in ("en", "es"):
+        page = await admin.get(f"email-wording/preview?mail={mail}&language={language}")
+        assert page.status == 200
+        assert ("sample.username" in page.text) is (mail != "new_email")
+        assert ("198.51.x.x" in page.text) is (mail == "new_device")
+
+
+async def test_a_letter_that_a_stranger_may_get_names_no_username(admin: Browser, boss: Api, town: Town) -> None:
+    shown = await admin.get("email-wording/letter?mail=new_email&language=en")
+    assert "{{ agency_name }}" in shown.text
+    assert "{{ username }}" not in shown.text
+    letter = {"mail": "new_email", "language": "en"}
+    page = await admin.post(
+        "email-wording/letter", {"csrf_token": shown.form()["csrf_token"], **letter, "closing": "{{ username }}"}
+    )
+    assert page.status == 422
+    says = "Line 1: “username” is no placeholder. Use agency_name or portal_url."
+    assert any(says in error for error in page.errors)
+    answer = await boss.patch("email-wordings", {**letter, "opening": "{{ username }}"})
+    assert (answer.status, answer.fields) == (422, {"opening": says})
+    assert await stored(town) == []
+
+
 async def test_markup_in_a_text_stays_text(admin: Browser) -> None:
     page = await sent(admin, "preview", opening="<script>alert(1)</script> & co")
     # Escaped for the letter, and once more for the frame's attribute.

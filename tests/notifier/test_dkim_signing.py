@@ -10,7 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from services.notifier.dkim_signing import DkimSigner, WeakKey
-from services.notifier.letters import Heading, Letters, Words, on_the_wire
+from services.notifier.letters import Heading, on_the_wire
+from shared.letters import Letters, Words
 from tests.notifier.conftest import SECRET, MakeCourier, Post
 from tests.notifier.smtp import Script, private_pem
 from tests.support.dkim import verifies

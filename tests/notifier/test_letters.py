@@ -19,6 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from services.notifier.headers import UnsafeHeader, check_block, safe_address, safe_name
 from services.notifier.letters import Heading, on_the_wire
+from shared.http.devices import UNKNOWN, device_of
 from shared.letters import COLUMNS, Letter, Letters, UnknownMail, Words, moment
 from tests.notifier.smtp import Caught
 
@@ -31,7 +32,7 @@ TO_STAFF = (
 MAILS = (
     *("temporary_password", "password_reset", "password_changed", "username", "email_changed"),
     *("second_factor_changed", "second_factor_reset", "passkey_changed", "sign_in_refused", *TO_STAFF),
-    *("invitation_link", "new_device", "login_inactive", "new_email"),
+    *("invitation_link", "new_device", "login_inactive", "new_email", "email_test"),
 )
 INJECTION = "=?utf-8?q?x=0ABcc=3A=20evil=40example.org?="
 HEADERS = {
@@ -65,7 +66,7 @@ def heading(**changes: str) -> Heading:
 
 def sent(mail: str = "temporary_password", *, of: Words | None = None, by: Heading | None = None) -> Caught:
     chosen = of or words()
-    if mail in TO_STAFF:
+    if mail in (*TO_STAFF, "email_test"):
         chosen = replace(chosen, portal_url=None, staff_url=chosen.portal_url)
     return Caught("", [], on_the_wire(Letters().write(mail, chosen), by or heading()))
 
@@ -417,6 +418,35 @@ def test_a_mail_about_a_new_device_says_when_and_where() -> None:
         assert f"https://portal.example.org/riverside/not-me#token={TOKEN}" in part
     unplaced = sent("new_device", of=words(secret=TOKEN, detail="Firefox on Linux", happened_at=when))
     assert "Internet address" not in unplaced.text + unplaced.html
+
+
+@pytest.mark.parametrize(
+    ("device", "spanish"),
+    [
+        (device_of("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"), "Firefox en Linux"),
+        (UNKNOWN, "Dispositivo desconocido"),
+        ("curl", "curl"),
+    ],
+)
+def test_a_device_is_named_in_the_letters_language(device: str, spanish: str) -> None:
+    mail = sent("new_device", of=words(secret=TOKEN, detail=device, language="es"))
+    for part in (mail.text, mail.html):
+        assert spanish in part
+    assert device in sent("new_device", of=words(secret=TOKEN, detail=device)).text
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize("device", ["<b>%(secret)s</b> on <img src=x>", "<b>%(secret)s</b>", "Hello,\r\nHello,"])
+def test_what_a_browser_calls_itself_is_no_markup_and_no_sentence(device: str, language: str) -> None:
+    mail = sent("new_device", of=words(secret=TOKEN, detail=device, language=language))
+    assert not Page(mail.html).tags & {"b", "img"}
+    for part in (mail.text, mail.html):
+        # In the link and as a code, and no further time.
+        assert part.count(TOKEN) == 2
+    if "%" in device:
+        assert "<b>%(secret)s</b>" in mail.text
+    else:
+        assert "    Hello, Hello," in mail.text.splitlines()
 
 
 @pytest.mark.parametrize(("name", "username"), [("new_email", False), ("login_inactive", True)])

@@ -12,6 +12,7 @@ from services.notifier.delivery import Courier
 from services.notifier.headers import UnsafeHeader
 from services.notifier.letters import on_the_wire
 from shared.letters import LANGUAGES, Letters, Wording, language_of, moment
+from shared.letters.samples import WORDED
 from shared.letters.wording import WrongWording
 from tests.notifier.conftest import Post
 from tests.notifier.smtp import Script
@@ -113,10 +114,12 @@ def test_own_words_take_the_place_of_the_greeting_and_stand_before_the_safety_se
         assert "will ever ask you for your password" in part
 
 
-@pytest.mark.parametrize("name", [name for name in MAILS if not name.startswith("staff_")])
+@pytest.mark.parametrize("name", WORDED)
 def test_no_letter_loses_what_it_carries(name: str) -> None:
     plain = Letters().write(name, words())
-    own = Letters().write(name, words(), OWN)
+    own = Letters().write(name, words(), replace(OWN, opening="Welcome.") if name == "new_email" else OWN)
+    assert own.subject == "Your way in"
+    assert "Call 555-0100." in own.text
     missing = set(plain.text.splitlines()) - set(own.text.splitlines())
     assert missing <= {"Hello,"}
 
@@ -125,6 +128,14 @@ def test_no_letter_loses_what_it_carries(name: str) -> None:
 def test_own_words_see_no_secret(text: str) -> None:
     with pytest.raises(WrongWording):
         Letters().write("password_reset", words(), Wording(opening=text))
+
+
+@pytest.mark.parametrize("text", ["{{ username }}", "{% if username == 'cmalek' %}x{% endif %}"])
+def test_own_words_name_no_username_where_a_stranger_may_read_them(text: str) -> None:
+    for wording in (Wording(opening=text), Wording(closing=text)):
+        with pytest.raises(WrongWording):
+            Letters().write("new_email", words(), wording)
+    assert "Riverside Family Services!" in Letters().write("new_email", words(), Wording("", "{{ agency_name }}!")).text
 
 
 def test_what_fills_a_placeholder_is_no_template_and_no_markup() -> None:

@@ -22,7 +22,7 @@ from shared.http.middlewares import CONTENT_SECURITY_POLICY
 from shared.http.pages import render, see_other
 from shared.letters import LANGUAGES, NO_WORDING, Letter, Wording
 from shared.letters.samples import WORDED
-from shared.letters.wording import LONGEST_SUBJECT, LONGEST_TEXT, PLACEHOLDERS
+from shared.letters.wording import LONGEST_SUBJECT, LONGEST_TEXT, placeholders_of
 from shared.rights import Right
 
 PAGE: Final = EMAIL_WORDING.page
@@ -188,7 +188,7 @@ async def _page(
         form=form,
         labels=LABELS,
         limits={"subject": LONGEST_SUBJECT, "text": LONGEST_TEXT},
-        placeholders=PLACEHOLDERS,
+        placeholders=placeholders_of(mail),
         saved=saved,
         sent_to=sent_to,
         page_url=url(request, PAGE),

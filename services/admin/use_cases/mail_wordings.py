@@ -101,7 +101,7 @@ async def change(
             before.opening if opening is None else opening,
             before.closing if closing is None else closing,
         )
-        after = _valid(wanted, agency)
+        after = _valid(wanted, mail, agency)
         samples.write(agency, mail, language, after, tx.now)
         if after != before:
             await mail_wordings.put(tx.conn, actor.agency_id, mail, language, after, tx.now)
@@ -118,7 +118,7 @@ async def preview(work: Work, samples: Samples, *, actor: Actor, mail: str, lang
     _require_letter(mail, language)
     async with work.pool.transaction(actor.agency_id) as conn:
         agency = await agencies.by_id(conn, actor.agency_id)
-    return samples.write(agency, mail, language, _valid(wording, agency), work.clock())
+    return samples.write(agency, mail, language, _valid(wording, mail, agency), work.clock())
 
 
 @needs(Right.MANAGE_AGENCY)
@@ -139,7 +139,7 @@ async def send_test(
     _require_letter(mail, language)
     async with work.transaction(actor) as tx:
         agency = await agencies.by_id(tx.conn, actor.agency_id)
-        kept = _valid(wording, agency)
+        kept = _valid(wording, mail, agency)
         samples.write(agency, mail, language, kept, tx.now)
         user = await staff.by_id(tx.conn, actor.id) if actor.id else None
         if user is None:
@@ -158,8 +158,8 @@ def _require_letter(mail: str, language: str) -> None:
         raise NotFound
 
 
-def _valid(wording: Wording, agency: Agency) -> Wording:
-    kept, errors = checked(wording, agency.name)
+def _valid(wording: Wording, mail: str, agency: Agency) -> Wording:
+    kept, errors = checked(wording, mail, agency.name)
     if errors:
         raise InvalidFields(*errors)
     return kept
