@@ -25,12 +25,15 @@ async def test_the_agency_is_gone_with_its_transaction(database: Database) -> No
 
 async def test_a_statement_commits_by_itself_and_gives_its_turn_back(database: Database) -> None:
     pool = await Pool.open(database.url("portico_notifier"), size=1, acquire_timeout=2)
-    pause = "insert into mail.channels values ($1, now(), now(), 1, 550, 'no')"
+
+    async def write_and_fail() -> None:
+        async with pool.statement() as conn:
+            await conn.execute("insert into mail.channels values ($1, now(), now(), 1, 550, 'no')", uuid4())
+            raise LookupError
+
     try:
         with pytest.raises(LookupError):
-            async with pool.statement() as conn:
-                await conn.execute(pause, uuid4())
-                raise LookupError
+            await write_and_fail()
         async with pool.statement() as conn:
             assert await conn.fetchval("select count(*) from mail.channels") == 1
         async with pool.transaction(None) as conn:
