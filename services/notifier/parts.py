@@ -32,4 +32,5 @@ def _part(content: str, kind: str) -> bytes:
     if not whole.isascii() or any(len(line) > _LONGEST_LINE for line in lines):
         encoding, whole = "quoted-printable", b2a_qp(whole)
     head = f'Content-Type: text/{kind}; charset="utf-8"\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n'
-    return head.encode() + whole
+    # The last line break belongs to the boundary.
+    return head.encode() + whole + b"\r\n"
