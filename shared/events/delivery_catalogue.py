@@ -37,7 +37,7 @@ class DeliveryDeferred(_DeliveryPayload):
 
 @event("delivery.failed")
 class DeliveryFailed(_DeliveryPayload):
-    """An e-mail was given up: the mail server refused it for good, or every attempt was used."""
+    """An e-mail was given up: refused for good, tried often enough, or nothing is sent to its address any more."""
 
     attempt: int
     outcome: str

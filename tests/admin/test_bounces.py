@@ -172,6 +172,8 @@ async def test_a_complaint_shows_as_one_and_ends_e_mails(api: Api, browser: Brow
     await post.comes_back(kind="complaint", code=None, reply="")
     page = await browser.get(f"clients/{town.client.id}")
     assert "Its owner marked an e-mail from us as spam." in page.words
+    assert "cmalek@example.com marked as spam" in page.words
+    assert "come back" not in page.words
     answer = await api.post(
         f"clients/{town.client.id}/portal-logins", {"username": "second", "email": "cmalek@example.com"}
     )

@@ -40,6 +40,7 @@ def settings(street: Street, folder: Path, *, with_ids: bool = False) -> Path:
         "/api/v1/portal-logins/{id}/deliveries": street.login.id,
         "/api/v1/portal-logins/{id}/unlock": street.login.id,
         "/api/v1/portal-logins/{id}/sign-out": street.login.id,
+        "/api/v1/portal-logins/{id}/email-works": street.login.id,
     }
     parts = [_EXPECTED]
     for path, value in ids.items() if with_ids else ():
