@@ -69,7 +69,7 @@ async def test_the_face_sheet_and_the_api_say_that_e_mails_come_back(
     page = await browser.get(f"clients/{town.client.id}")
     assert "cmalek@example.com e-mails come back" in page.words
     assert "E-mails to cmalek@example.com have come back since 3/2/2026" in page.words
-    assert "There is no mailbox with this address. Nothing is sent there any more." in page.words
+    assert "The mailbox does not exist. Nothing is sent there any more." in page.words
     assert "<b>User</b>" not in page.text
     assert "<b>User</b> unknown" in page.words
     found = (await api.get(f"portal-logins/{login['id']}")).json
@@ -184,7 +184,10 @@ async def test_a_complaint_shows_as_one_and_ends_e_mails(api: Api, browser: Brow
     ("told", "words"),
     [
         ({"kind": "soft", "code": "5.2.2", "reply": "552 5.2.2 Over quota"}, "The mailbox is full."),
-        ({"kind": "soft", "code": "5.7.1", "reply": "550 5.7.1 No"}, "refused an e-mail by a rule of its own."),
+        (
+            {"kind": "soft", "code": "5.7.1", "reply": "550 5.7.1 No"},
+            "The mail server does not let us write to this address.",
+        ),
         ({"kind": "unknown", "code": None, "reply": ""}, "An e-mail came back, and nobody said why."),
     ],
 )

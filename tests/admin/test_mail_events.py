@@ -78,7 +78,7 @@ async def test_a_hard_bounce_flags_the_address(provider: Provider, api: Api, tow
     assert (answer.status, answer.json) == (202, {"received": 1})
     assert await provider.recorded() == [("hard", "provider", "5.1.1")]
     sheet = (await api.get(f"clients/{town.client.id}")).json
-    assert sheet["portal_logins"][0]["email_bounced"]["reason"] == "There is no mailbox with this address."
+    assert sheet["portal_logins"][0]["email_bounced"]["reason"] == "The mailbox does not exist."
 
 
 async def test_a_message_id_names_the_delivery_as_well(provider: Provider) -> None:

@@ -172,7 +172,7 @@ async def test_what_is_stored_is_published(api: Api, town: Town, redis_url: str,
         while await town.rows("select 1 from accounts.outbox where published_at is null"):
             await asyncio.sleep(0.05)
         stream = [str(fields) for _, fields in await redis.xrange(STREAM) or []]
-        queued = [str(item) for item in await broker.lrange("deliveries", 0, -1)]
+        queued = [str(item) for item in await broker.lrange(URGENT_QUEUE, 0, -1)]
     assert any("portal_login.created" in item for item in stream)
     (delivery,) = await town.rows("select id from mail.deliveries")
     assert len(queued) == 1

@@ -63,6 +63,7 @@ async def test_a_login_is_added_and_its_owner_mailed(api: Api, town: Town, clock
         "locked_until": None,
         "reported_at": None,
         "email_unconfirmed_since": None,
+        "email_bounced": None,
         "version": 1,
         "created_at": now,
         "updated_at": now,

@@ -135,6 +135,8 @@ async def test_a_role_cannot_read_what_it_does_not_need(database: Database, role
 async def test_addresses_that_e_mails_come_back_from_are_an_agencys_own(
     world: World, database: Database, role: str
 ) -> None:
+    # Before it goes on as an agency, the notifier asks of any address whether it is one of these.
+    seen = 1 if role == "portico_notifier" else 0
     here, there = await world.agency("riverside"), await world.agency("lakeside")
     flag = (
         "insert into mail.bounced_addresses (agency_id, address, kind, since) values ($1, 'a@b.example', 'hard', now())"
@@ -144,7 +146,7 @@ async def test_addresses_that_e_mails_come_back_from_are_an_agencys_own(
         async with pool.transaction(here.id) as conn:
             await conn.execute(flag, here.id)
         async with pool.transaction(there.id) as conn:
-            assert await conn.fetch("select address from mail.bounced_addresses") == []
+            assert len(await conn.fetch("select address from mail.bounced_addresses")) == seen
             assert await conn.execute("update mail.bounced_addresses set lifted_at = now()") == "UPDATE 0"
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             async with pool.transaction(there.id) as conn:

@@ -29,6 +29,7 @@ PRIVILEGED: dict[str, Any] = {
     "locked_until": None,
     "reported_at": None,
     "email_unconfirmed_since": None,
+    "email_bounced": None,
     "created_at": "2020-01-01T00:00:00Z",
     "session_id": "00000000-0000-0000-0000-000000000005",
     "sub": "00000000-0000-0000-0000-000000000006",
