@@ -19,6 +19,7 @@ from services.admin.keys import WORK
 from services.admin.settings import AdminSettings
 from shared.accounts import access
 from shared.accounts_service import RELAY_POOL, ready_checks
+from shared.deliveries.queue import URGENT_QUEUE
 from shared.http.keys import METRICS
 from shared.http.openapi import undocumented
 from shared.http.readiness import Readiness
