@@ -54,6 +54,7 @@ async def test_what_is_routed_is_documented_and_the_other_way_round(portal: Port
         ("post", "/api/v1/password/forgot"),
         ("post", "/api/v1/password/reset"),
         ("post", "/api/v1/password/report"),
+        ("post", "/api/v1/password/invitation"),
         ("post", "/api/v1/username/forgot"),
         ("post", "/api/v1/email/confirm"),
         ("get", "/api/v1/me"),

@@ -17,6 +17,7 @@ from shared.http.bodies import read_json
 from shared.http.etags import expected_version
 from shared.http.fields import Answer
 from shared.http.openapi import operation
+from shared.session_api import Nothing, read_nothing
 
 TAG = "E-mail settings"
 
@@ -72,13 +73,18 @@ async def put_email_settings(request: web.Request) -> web.Response:
 
 @operation(
     "Send a test e-mail",
+    body=Nothing,
     answers={202: DeliveryOut},
     problems=(NoOwnAddress, TooManyTests),
     security="staff",
     tag=TAG,
 )
 async def send_email_test(request: web.Request) -> web.Response:
-    """For agency admins, to their own address. How it gets on stands among the e-mails to the staff user."""
+    """For agency admins, to their own address. How it gets on stands among the e-mails to the staff user.
+
+    The body may be left out.
+    """
     actor = await staff_of(request)
+    await read_nothing(request)
     sent = await email_tests.send(request.app[WORK], request.app[MAILS], actor=actor)
     return json_answer(DeliveryOut.of(sent), status=202)
