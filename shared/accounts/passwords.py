@@ -167,9 +167,7 @@ async def choose(
             raise _EXPIRED[purpose]
         how = _how(person, purpose)
         await _set(tx, owners, person, new_hash, owners.changed(username=person.username, how=how))
-        if how != "own":
-            brought_by = (mails.reset_mail,) if how == "reset" else mails.credentials
-            await marks.mark(tx, person.id, brought_by, "password_chosen")
+        await _mark_email(tx, mails, person, how)
         await mails.password_changed(tx, person, owner.agency)
         if await sign_in_budgets.renew(tx, owners.kind, person.id):
             await tx.append(owners.unlocked(username=person.username), owners.subject_of(person))
@@ -180,6 +178,13 @@ async def choose(
         return await owners.begin_session(
             tx, owner.agency, person, signer=signer, origin=origin, with_cookie=with_cookie
         )
+
+
+async def _mark_email(tx: Transaction, mails: PasswordMails[P], person: P, how: Chosen) -> None:
+    """Note on the e-mail that led here what became of it."""
+    if how != "own":
+        brought_by = (mails.reset_mail,) if how == "reset" else mails.credentials
+        await marks.mark(tx, person.id, brought_by, "password_chosen")
 
 
 def _how(person: Person, purpose: PasswordTokenPurpose) -> Chosen:

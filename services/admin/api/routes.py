@@ -81,6 +81,18 @@ def api_routes() -> list[web.RouteDef]:
         web.post("/api/v1/password/forgot", forgot_password),
         web.post("/api/v1/password/reset", reset_password),
         web.post("/api/v1/password/report", report),
+        *_staff_routes(),
+        web.get("/api/v1/email-settings", get_email_settings),
+        web.put("/api/v1/email-settings", put_email_settings),
+        web.post("/api/v1/email-settings/test", send_email_test),
+        web.get("/api/v1/single-sign-on", get_single_sign_on),
+        web.put("/api/v1/single-sign-on", put_single_sign_on),
+        web.delete("/api/v1/single-sign-on", delete_single_sign_on),
+    ]
+
+
+def _staff_routes() -> list[web.RouteDef]:
+    return [
         web.get("/api/v1/staff", list_staff),
         web.post("/api/v1/staff", create_staff_user),
         web.get("/api/v1/staff/{id}", get_staff_user),
@@ -88,10 +100,4 @@ def api_routes() -> list[web.RouteDef]:
         web.post("/api/v1/staff/{id}/unlock", unlock_staff_user),
         web.post("/api/v1/staff/{id}/sign-out", sign_out_staff_user),
         web.get("/api/v1/staff/{id}/deliveries", list_staff_deliveries),
-        web.get("/api/v1/email-settings", get_email_settings),
-        web.put("/api/v1/email-settings", put_email_settings),
-        web.post("/api/v1/email-settings/test", send_email_test),
-        web.get("/api/v1/single-sign-on", get_single_sign_on),
-        web.put("/api/v1/single-sign-on", put_single_sign_on),
-        web.delete("/api/v1/single-sign-on", delete_single_sign_on),
     ]

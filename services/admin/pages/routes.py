@@ -87,14 +87,7 @@ def page_routes() -> list[web.RouteDef]:
         *_staff_routes(),
         web.get(f"{_SLUG}/face-sheet", searching.show_face_sheet_search),
         web.post(f"{_SLUG}/face-sheet", searching.search_face_sheet),
-        web.get(f"{_SLUG}/clients/{{id}}", face_sheet.show),
-        web.get(f"{_SLUG}/clients/{{id}}/edit", editing.start),
-        web.post(f"{_SLUG}/clients/{{id}}/edit", editing.submit),
-        web.post(f"{_SLUG}/clients/{{id}}/unlock", face_sheet.unlock),
-        web.post(f"{_SLUG}/clients/{{id}}/sign-out", face_sheet.sign_out),
-        web.post(f"{_SLUG}/clients/{{id}}/email-works", addresses.works_again),
-        web.get(f"{_SLUG}/clients/{{id}}/second-factor", factor_reset.show),
-        web.post(f"{_SLUG}/clients/{{id}}/second-factor", factor_reset.submit),
+        *_client_routes(),
         *_login_mail_routes(),
         web.get(f"{_SLUG}/document-center", searching.show_document_search),
         web.post(f"{_SLUG}/document-center", searching.search_document),
@@ -103,6 +96,19 @@ def page_routes() -> list[web.RouteDef]:
         web.get(_CASE, documents.show_case),
         web.post(_CASE, documents.open_form),
         web.get(f"{_CASE}/{CHANGES}", change_log.show),
+    ]
+
+
+def _client_routes() -> list[web.RouteDef]:
+    return [
+        web.get(f"{_SLUG}/clients/{{id}}", face_sheet.show),
+        web.get(f"{_SLUG}/clients/{{id}}/edit", editing.start),
+        web.post(f"{_SLUG}/clients/{{id}}/edit", editing.submit),
+        web.post(f"{_SLUG}/clients/{{id}}/unlock", face_sheet.unlock),
+        web.post(f"{_SLUG}/clients/{{id}}/sign-out", face_sheet.sign_out),
+        web.post(f"{_SLUG}/clients/{{id}}/email-works", addresses.works_again),
+        web.get(f"{_SLUG}/clients/{{id}}/second-factor", factor_reset.show),
+        web.post(f"{_SLUG}/clients/{{id}}/second-factor", factor_reset.submit),
     ]
 
 
